@@ -1,0 +1,15 @@
+"""LayerScope's engine. The way through the house, one room a stage:
+
+    model.py + data.py     a model and calibration text
+      -> capture.py        one forward pass, every layer's hidden states streamed past the accumulators
+      -> similarity/       [L+1, L+1] maps: cosine, angular distance, CKA
+      -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
+      -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
+      -> evaluate/         before and after: perplexity, tasks, speed, text
+      -> export.py         safetensors, recipe, model card
+
+types.py names every noun, pipeline.py knows the order, jobs.py runs it in a worker process, store.py keeps the results,
+and __main__.py is the same pipeline from the command line.
+"""
+
+__version__ = "0.1.0"

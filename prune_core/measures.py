@@ -1,0 +1,75 @@
+"""The similarity measures by name: what each is called on screen and how to read it. No torch, so pages can know them.
+
+`similarity/` holds how each is computed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to compare two hidden states. `alike_is_high` tells which end of the scale means redundant.
+
+    `identical` is the value of a state with itself; `limits` is the range that the colour scale spans.
+    """
+
+    name: str
+    label: str
+    unit: str
+    alike_is_high: bool
+    identical: float
+    limits: tuple[float, float]
+    what: str
+    source: str
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "cosine", "Cosine similarity", "", True, 1.0, (0.0, 1.0),
+        "Mean cosine between the hidden states of each token; 1 means the layers between only rescale.", "arXiv 2403.03853",
+    ),
+    Measure(
+        "angular", "Angular distance", "of π", False, 0.0, (0.0, 0.5),
+        "Mean angle between the hidden states of each token, divided by π; 0 means the same direction.", "arXiv 2403.17887",
+    ),
+    Measure(
+        "angular_last", "Angular distance, last token", "of π", False, 0.0, (0.0, 0.5),
+        "The same angle at the last token of each text only, as in the block pruning paper.", "arXiv 2403.17887",
+    ),
+    Measure(
+        "cka", "Linear CKA (unbiased)", "", True, 1.0, (0.0, 1.0),
+        "How alike the tokens' pairwise relations are, whatever rotation or scale; 0 is unrelated, 1 is the same geometry.",
+        "arXiv 2010.15327",
+    ),
+)  # fmt: skip
+
+
+def measure(name: str) -> Measure:
+    """The measure called `name`."""
+    return next(m for m in MEASURES if m.name == name)
+
+
+def alike(name: str, values: np.ndarray) -> np.ndarray:
+    """`values` turned so that higher always means more alike (angular distances negated). Any shape."""
+    return values if measure(name).alike_is_high else -values
+
+
+def block_influence(cosine: np.ndarray) -> np.ndarray:
+    """Block Influence per layer, [L]: 1 - mean cos(state l, state l+1) (arXiv 2403.03853, eq. 1). cosine: [L+1, L+1]."""
+    return 1.0 - np.diagonal(cosine, offset=1)
+
+
+def best_blocks(name: str, values: np.ndarray, protect_last: bool = False) -> list[tuple[int, int, float]]:
+    """For each block size n = 1..L-1, the block whose ends are most alike, as (start, stop, value).
+
+    values: [L+1, L+1] of measure `name`. `protect_last` keeps the last layer out of every block (then sizes end at L-1).
+    """
+    last_state = values.shape[0] - 1 - int(protect_last)
+    found = []
+    for size in range(1, min(last_state + 1, values.shape[0] - 1)):
+        along = np.diagonal(values[: last_state + 1, : last_state + 1], offset=size)
+        start = int(np.argmax(alike(name, along)))
+        found.append((start, start + size, float(along[start])))
+    return found

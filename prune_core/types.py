@@ -1,0 +1,383 @@
+"""Every noun of LayerScope, as frozen dataclasses. No torch here, so pages, worker and command line all speak these types.
+
+Conventions (stated once, used everywhere):
+  layers are 0..L-1; blocks are half-open [start, stop);
+  state 0 is the embedding output, state i+1 is what layer i puts out, before the final norm;
+  cell (i, j) with i < j of a similarity map compares states i and j, so it stands for block [i, j).
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+
+class UserError(Exception):
+    """Something the user can put right. The message is one sentence: what is wrong, the value, the remedy."""
+
+
+class Cancelled(Exception):
+    """The user cancelled the job; raised at a progress tick."""
+
+
+class Progress(Protocol):
+    """What long work reports to. Both calls raise `Cancelled` once the user has asked to stop."""
+
+    def stage(self, name: str, total: int, unit: str = "steps") -> None:
+        """Begin a stage of `total` units, named in plain words ("measuring layers")."""
+        ...
+
+    def advance(self, done: int = 1) -> None:
+        """Say that `done` more units of the current stage are finished."""
+        ...
+
+
+class Silent:
+    """A `Progress` that tells nobody, for tests and library use."""
+
+    def stage(self, name: str, total: int, unit: str = "steps") -> None: ...
+
+    def advance(self, done: int = 1) -> None: ...
+
+
+# --- what goes in ------------------------------------------------------------------------------------------------------
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """Which model, and how to hold it. `path` is a local folder, a hub id, or "demo" for the model that ships here."""
+
+    path: str = "demo"
+    revision: str | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Text for the statistics: `samples` documents drawn with `seed`, each cut to `seq_len` tokens.
+
+    `source` is "demo" (the calibration text that ships here), a local .txt/.jsonl/.json/.csv/.parquet file, or a dataset id of the hub.
+    """
+
+    source: str = "demo"
+    subset: str | None = None
+    split: str = "train"
+    column: str = "text"
+    samples: int = 64
+    seq_len: int = 128
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens; both stand beside every figure.
+
+    `joined` scores one long stream, the custom for WikiText-2; otherwise every document is scored by itself.
+    """
+
+    source: str = "demo"
+    subset: str | None = None
+    split: str = "test"
+    column: str = "text"
+    context: int = 256
+    stride: int = 128
+    max_tokens: int = 32768
+    joined: bool = False
+
+
+# --- what is cut -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers start..stop-1."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise UserError(f"Block [{self.start}, {self.stop}) is empty or negative: choose 0 <= start < stop.")
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return tuple(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Remove these layers (any set, contiguous or not)."""
+
+    layers: tuple[int, ...]
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        return self.layers
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Fold `layers` into layer `into`, which stays; `layers` go. Rules: "rdsc" or "telescoped"."""
+
+    into: int
+    layers: tuple[int, ...]
+    rule: str = "rdsc"
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        return self.layers
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Put the network called `by` in place of `block`."""
+
+    block: Block
+    by: str
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        return self.block.layers
+
+
+Edit = Drop | Merge | Replace
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do to a model of `num_layers` layers. Edits never touch the same layer twice; at least one layer stays."""
+
+    num_layers: int
+    edits: tuple[Edit, ...] = ()
+    method: str = "by hand"
+
+    def __post_init__(self) -> None:
+        seen: set[int] = set()
+        for edit in self.edits:
+            touched = set(edit.removed) | ({edit.into} if isinstance(edit, Merge) else set())
+            outside = sorted(layer for layer in touched if not 0 <= layer < self.num_layers)
+            if outside:
+                raise UserError(f"Layer {outside[0]} does not exist: this model has layers 0 to {self.num_layers - 1}.")
+            if not edit.removed or len(set(edit.removed)) != len(edit.removed):
+                raise UserError(f"The edit {edit} removes no layer or names one twice: list each layer once.")
+            if isinstance(edit, Merge) and edit.into in edit.layers:
+                raise UserError(f"Layer {edit.into} cannot be merged into itself: leave it out of the merged layers.")
+            twice = sorted(touched & seen)
+            if twice:
+                raise UserError(f"Layer {twice[0]} is in two edits: put it in one of them only.")
+            seen |= touched
+        if len(self.removed) >= self.num_layers:
+            raise UserError(f"This plan removes all {self.num_layers} layers: keep at least one.")
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        return tuple(sorted(layer for edit in self.edits for layer in edit.removed))
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        gone = set(self.removed)
+        return tuple(layer for layer in range(self.num_layers) if layer not in gone)
+
+
+def drop_plan(num_layers: int, layers: tuple[int, ...] | list[int], method: str = "by hand") -> Plan:
+    """The plan that drops `layers`, in one edit; no layers gives the empty plan."""
+    chosen = tuple(sorted(set(layers)))
+    return Plan(num_layers, (Drop(chosen),) if chosen else (), method)
+
+
+# --- what comes out ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model, before (from its files) or after loading. Bytes are of the weights at `dtype`.
+
+    `free_bytes` is the free memory of `device` when asked.
+    """
+
+    ref: ModelRef
+    family: str
+    num_layers: int
+    hidden_size: int
+    vocab_size: int
+    context_length: int
+    parameters: int
+    weight_bytes: int
+    dtype: str
+    device: str
+    free_bytes: int
+
+
+@dataclass(frozen=True)
+class LayerStats:
+    """Similarity of all pairs of states. `values[m]` and `stderrs[m]` are float64 [L+1, L+1], m a name of measures.MEASURES.
+
+    `stderrs` are standard errors over calibration sequences (over minibatches of tokens for CKA).
+    """
+
+    num_layers: int
+    values: dict[str, np.ndarray]
+    stderrs: dict[str, np.ndarray]
+    sequences: int
+    tokens: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Mean next-token loss (nats per token) of the donor and of the planned model on the same calibration tokens.
+
+    `delta_stderr` is the standard error over sequences of the paired difference of losses.
+    """
+
+    plan: Plan
+    donor_loss: float
+    loss: float
+    delta_stderr: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured number. `name` says what it is, `task` on what; `stderr` and `chance` where there are any."""
+
+    name: str
+    task: str
+    value: float
+    unit: str
+    higher_is_better: bool
+    stderr: float | None = None
+    chance: float | None = None
+    samples: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after `prompt` (greedy, so that it repeats)."""
+
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured on one model."""
+
+    label: str
+    num_layers: int
+    metrics: tuple[Metric, ...]
+    continuations: tuple[Continuation, ...]
+
+
+# --- what is asked of the worker -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InspectSpec:
+    """Read a model's metadata: its size and whether it fits, without loading weights."""
+
+    model: ModelRef
+    kind: Literal["inspect"] = "inspect"
+
+
+@dataclass(frozen=True)
+class MeasureSpec:
+    """Load the model and measure all similarities on the calibration text in one pass."""
+
+    model: ModelRef
+    calibration: Calibration
+    cka_tokens: int = 512
+    kind: Literal["measure"] = "measure"
+
+
+@dataclass(frozen=True)
+class PreviewSpec:
+    """The loss of a plan by hooks on the loaded model, on the calibration text."""
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    kind: Literal["preview"] = "preview"
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """How speed is measured: `repeats` timed rounds after `warmup`, donor and pruned in turn so that drift cancels."""
+
+    batch: int = 1
+    prompt_tokens: int = 128
+    new_tokens: int = 32
+    warmup: int = 2
+    repeats: int = 7
+
+
+DEMO_SKILLS = ("demo_skills",)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured before and after. `tasks` are lm-eval task names; `task_folder` holds local YAML tasks ("demo": ours)."""
+
+    heldout: HeldOut = field(default_factory=HeldOut)
+    tasks: tuple[str, ...] = DEMO_SKILLS
+    task_folder: str | None = "demo"
+    task_limit: int | None = None
+    speed: SpeedSettings = field(default_factory=SpeedSettings)
+    prompts: tuple[str, ...] = ("Once upon a time",)
+    new_tokens: int = 48
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Build the planned checkpoint and measure donor and pruned model. With its plan inside, it is the recipe."""
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    evaluation: Evaluation
+    name: str = ""
+    kind: Literal["run"] = "run"
+
+
+Spec = InspectSpec | MeasureSpec | PreviewSpec | RunSpec
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made."""
+
+    donor: Report
+    pruned: Report
+    checkpoint: str
+    versions: dict[str, str]
+    seconds: float
+
+
+Result = ModelInfo | LayerStats | Preview | RunResult
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a job stands. `eta_s` is the estimated seconds left in this stage, None while unknown."""
+
+    id: str
+    kind: str
+    state: State
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = "steps"
+    eta_s: float | None = None
+    error: str | None = None
+    ahead: int = 0
