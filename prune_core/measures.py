@@ -28,11 +28,13 @@ class Measure:
 MEASURES: tuple[Measure, ...] = (
     Measure(
         "cosine", "Cosine similarity", "", True, 1.0, (0.0, 1.0),
-        "Mean cosine between the hidden states of each token; 1 means the layers between only rescale.", "arXiv 2403.03853",
+        "Mean cosine between the hidden states of each token; 1 means the layers between only rescale.",
+        "arXiv 2403.03853",
     ),
     Measure(
         "angular", "Angular distance", "of π", False, 0.0, (0.0, 0.5),
-        "Mean angle between the hidden states of each token, divided by π; 0 means the same direction.", "arXiv 2403.17887",
+        "Mean angle between the hidden states of each token, divided by π; 0 means the same direction.",
+        "arXiv 2403.17887",
     ),
     Measure(
         "angular_last", "Angular distance, last token", "of π", False, 0.0, (0.0, 0.5),
@@ -40,7 +42,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "cka", "Linear CKA (unbiased)", "", True, 1.0, (0.0, 1.0),
-        "How alike the tokens' pairwise relations are, whatever rotation or scale; 0 is unrelated, 1 is the same geometry.",
+        "How alike the relations between tokens are, whatever rotation or scale; 0 is unrelated, 1 the same geometry.",
         "arXiv 2010.15327",
     ),
 )  # fmt: skip
@@ -57,14 +59,14 @@ def alike(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def block_influence(cosine: np.ndarray) -> np.ndarray:
-    """Block Influence per layer, [L]: 1 - mean cos(state l, state l+1) (arXiv 2403.03853, eq. 1). cosine: [L+1, L+1]."""
+    """Block Influence, [L]: 1 - mean cos(state l, state l+1) (arXiv 2403.03853, eq. 1); cosine: [L+1, L+1]."""
     return 1.0 - np.diagonal(cosine, offset=1)
 
 
 def best_blocks(name: str, values: np.ndarray, protect_last: bool = False) -> list[tuple[int, int, float]]:
     """For each block size n = 1..L-1, the block whose ends are most alike, as (start, stop, value).
 
-    values: [L+1, L+1] of measure `name`. `protect_last` keeps the last layer out of every block (then sizes end at L-1).
+    values: [L+1, L+1] of measure `name`. `protect_last` keeps the last layer out of every block.
     """
     last_state = values.shape[0] - 1 - int(protect_last)
     found = []

@@ -24,7 +24,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(cls: Any, data: Any) -> Any:
-    """The value of type `cls` (a dataclass, union, tuple, dict, Literal or plain type) that `to_json` wrote as `data`."""
+    """The value that `to_json` wrote as `data`. cls: a dataclass, union, tuple, dict, Literal or plain type."""
     origin, args = typing.get_origin(cls), typing.get_args(cls)
     if origin is typing.Literal:
         return _checked(data in args, data, f"one of {', '.join(map(str, args))}")

@@ -1,4 +1,4 @@
-"""Every noun of LayerScope, as frozen dataclasses. No torch here, so pages, worker and command line all speak these types.
+"""Every noun of LayerScope, as frozen dataclasses. No torch here: pages, worker and command line all speak these types.
 
 Conventions (stated once, used everywhere):
   layers are 0..L-1; blocks are half-open [start, stop);
@@ -40,7 +40,7 @@ class Silent:
     def advance(self, done: int = 1) -> None: ...
 
 
-# --- what goes in ------------------------------------------------------------------------------------------------------
+# --- what goes in ---------------------------------------------------------------------------------------------------
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -60,7 +60,8 @@ class ModelRef:
 class Calibration:
     """Text for the statistics: `samples` documents drawn with `seed`, each cut to `seq_len` tokens.
 
-    `source` is "demo" (the calibration text that ships here), a local .txt/.jsonl/.json/.csv/.parquet file, or a dataset id of the hub.
+    `source` is "demo" (the calibration text that ships here), a local .txt/.jsonl/.json/.csv/.parquet file, or the
+    id of a dataset on the hub.
     """
 
     source: str = "demo"
@@ -74,7 +75,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens; both stand beside every figure.
+    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens and stand by every figure.
 
     `joined` scores one long stream, the custom for WikiText-2; otherwise every document is scored by itself.
     """
@@ -89,7 +90,7 @@ class HeldOut:
     joined: bool = False
 
 
-# --- what is cut -------------------------------------------------------------------------------------------------------
+# --- what is cut ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ Edit = Drop | Merge | Replace
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do to a model of `num_layers` layers. Edits never touch the same layer twice; at least one layer stays."""
+    """What to do to a model of `num_layers` layers. No layer is touched by two edits; at least one layer stays."""
 
     num_layers: int
     edits: tuple[Edit, ...] = ()
@@ -192,14 +193,15 @@ def drop_plan(num_layers: int, layers: tuple[int, ...] | list[int], method: str 
     return Plan(num_layers, (Drop(chosen),) if chosen else (), method)
 
 
-# --- what comes out ----------------------------------------------------------------------------------------------------
+# --- what comes out -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What is known of a model, before (from its files) or after loading. Bytes are of the weights at `dtype`.
 
-    `free_bytes` is the free memory of `device` when asked.
+    `dtype` is what it computes in, `stored_dtype` what its files hold and an export keeps; `free_bytes` is the free
+    memory of `device` when asked.
     """
 
     ref: ModelRef
@@ -210,6 +212,7 @@ class ModelInfo:
     context_length: int
     parameters: int
     weight_bytes: int
+    stored_dtype: str
     dtype: str
     device: str
     free_bytes: int
@@ -217,7 +220,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class LayerStats:
-    """Similarity of all pairs of states. `values[m]` and `stderrs[m]` are float64 [L+1, L+1], m a name of measures.MEASURES.
+    """Similarity of all pairs of states. `values[m]`, `stderrs[m]`: float64 [L+1, L+1], m a name in measures.MEASURES.
 
     `stderrs` are standard errors over calibration sequences (over minibatches of tokens for CKA).
     """
@@ -278,7 +281,7 @@ class Report:
     continuations: tuple[Continuation, ...]
 
 
-# --- what is asked of the worker -----------------------------------------------------------------------------------------
+# --- what is asked of the worker ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -325,7 +328,7 @@ DEMO_SKILLS = ("demo_skills",)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured before and after. `tasks` are lm-eval task names; `task_folder` holds local YAML tasks ("demo": ours)."""
+    """What is measured before and after. `tasks`: lm-eval names; `task_folder`: local YAML tasks ("demo" is ours)."""
 
     heldout: HeldOut = field(default_factory=HeldOut)
     tasks: tuple[str, ...] = DEMO_SKILLS
