@@ -1,0 +1,105 @@
+"""A short name for "this job on exactly this model and this text", so that a finished result is found again. No torch.
+
+A fingerprint covers the spec, the content of the model and the texts, and the version of the algorithms. It never needs
+the network, and it never fails for a path that is not there: the worker reports that with a better sentence.
+"""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+
+from prune_core import assets, serial
+from prune_core.types import Calibration, HeldOut, InspectSpec, ModelRef, RunSpec, Spec
+
+MEASURES_VERSION = 1
+"""Raise it when an algorithm's numbers change: every stored result is then measured afresh."""
+
+SMALL_BYTES = 64 * 2**20
+"""Files of the demo up to this size are known by their content, so that a moved or fresh clone keeps its results."""
+
+WEIGHTS = (".safetensors", ".bin", ".pt")
+SETTINGS = (".json", ".model", ".txt", ".jinja", ".py", ".tiktoken")
+
+
+def fingerprint(spec: Spec) -> str:
+    """16 hex digits that change when the spec, the model, a text it reads, or the algorithms change."""
+    parts = {"version": MEASURES_VERSION, "spec": serial.to_json(spec), "model": model_identity(spec.model)}
+    if not isinstance(spec, InspectSpec):
+        parts["calibration"] = text_identity(spec.calibration)
+    if isinstance(spec, RunSpec):
+        parts["heldout"] = text_identity(spec.evaluation.heldout)
+        parts["tasks"] = _tasks_identity(spec.evaluation.task_folder)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def model_identity(ref: ModelRef) -> Any:
+    """What tells this model's content from another's, as JSON data.
+
+    "demo": every file by content. A folder: its files by name, size and time, config.json by content. A hub id: the
+    commit that the local cache holds for the revision, or the id and revision where none is cached.
+    """
+    if ref.path == "demo":
+        return _folder(assets.DEMO_MODEL, by_content=True)
+    folder = Path(ref.path).expanduser()
+    if folder.is_dir():
+        return {"files": _folder(folder, by_content=False), "config": _content(folder / "config.json")}
+    return {"hub": ref.path, "commit": _cached_commit(ref) or f"revision {ref.revision}"}
+
+
+def text_identity(text: Calibration | HeldOut) -> Any:
+    """The text file's content, or the dataset id as given where `source` is no file."""
+    if text.source == "demo":
+        return _content(assets.CALIBRATION_TEXT if isinstance(text, Calibration) else assets.HELDOUT_TEXT)
+    path = Path(text.source).expanduser()
+    return _content(path) if path.is_file() else {"dataset": text.source}
+
+
+def _tasks_identity(task_folder: str | None) -> Any:
+    if task_folder is None:
+        return None
+    return _folder(assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser(), by_content=True)
+
+
+def _folder(folder: Path, by_content: bool) -> Any:
+    """The folder's files, sorted by name; their place on the disk does not count."""
+    if not folder.is_dir():
+        return "missing"
+    kinds = (*WEIGHTS, *SETTINGS, ".yaml", ".jsonl")
+    files = sorted(file for file in folder.iterdir() if file.suffix in kinds and file.is_file())
+    return [[file.name, _content(file) if by_content else _stamp(file)] for file in files]
+
+
+def _stamp(file: Path) -> list[int]:
+    facts = file.stat()
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _content(file: Path) -> Any:
+    """Size and sha256 of the file; size and time of a weight file too big to read each time."""
+    if not file.is_file():
+        return "missing"
+    size, changed = _stamp(file)
+    if file.suffix in WEIGHTS and size > SMALL_BYTES:
+        return [size, changed]
+    return [size, _sha256(str(file.resolve()), size, changed)]
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: str, size: int, changed: int) -> str:
+    """The file's digest; `size` and `changed` (ns) are in the key, so that a page asks for it often and pays once."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cached_commit(ref: ModelRef) -> str | None:
+    """The commit hash of the snapshot that the hub's local cache holds for this id and revision."""
+    try:
+        found = try_to_load_from_cache(ref.path, "config.json", revision=ref.revision)
+    except HFValidationError:  # a path that is no folder and cannot be an id either
+        return None
+    return Path(found).parent.name if isinstance(found, str) else None
