@@ -100,7 +100,7 @@ class Store:
         return _with_arrays(self.folder(run_id), result) if isinstance(result, LayerStats) else result
 
     def part(self, run_id: str, name: str, cls: Any, make: Callable[[], T]) -> T:
-        """A finished part of a run: read when it is there, else made and kept, so that a resumed run repeats nothing."""
+        """A finished part of a run: read when it is there, else made and kept; a resumed run repeats nothing."""
         path = self.folder(run_id) / "parts" / f"{name}.json"
         kept = read_json(path, cls)
         if kept is None:

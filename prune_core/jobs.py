@@ -1,0 +1,202 @@
+"""Start, watch and cancel jobs, from any process: the pages, the command line, tests. worker.py is the running side.
+
+A job is a folder in the store plus an entry in the queue. Whoever removes the entry owns the job: the worker, to run
+it, or a client, to cancel it. Whoever runs a job holds a lock in its folder, so that a dead runner is noticed at once.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from prune_core.fingerprint import fingerprint
+from prune_core.store import Store
+from prune_core.types import Job, Result, RunSpec, Spec, UserError
+
+FINISHED = ("done", "failed", "cancelled")
+GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life
+_QUICK = ("preview", "inspect")  # a person waits for these: they go before long jobs
+
+
+def job_id(spec: Spec) -> str:
+    """The id of the job for `spec`. Same question, same id, so its answer is kept; every run is new."""
+    if isinstance(spec, RunSpec):
+        return f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return f"{spec.kind}-{fingerprint(spec)}"
+
+
+def submit(store: Store, spec: Spec, run_id: str | None = None) -> str:
+    """Queue `spec` and return the job's id; a job that is done, running or waiting already is not queued again."""
+    run_id = run_id or job_id(spec)
+    job = status(store, run_id)
+    if job is not None and job.state in ("done", "queued", "running"):
+        return run_id
+    (store.folder(run_id) / "cancel").unlink(missing_ok=True)
+    store.save_spec(run_id, spec)
+    store.save_job(Job(run_id, spec.kind, "queued"))
+    queue = store.home / "queue"
+    queue.mkdir(exist_ok=True)
+    (queue / f"{int(spec.kind not in _QUICK)}-{time.time_ns():020d}-{run_id}").touch()
+    ensure_worker(store)
+    return run_id
+
+
+def status(store: Store, run_id: str) -> Job | None:
+    """How the job stands, None when there is none. A job whose process died is marked failed, with the reason."""
+    job = store.job(run_id)
+    if job is None or job.state in FINISHED:
+        return job
+    entries = [entry.name.split("-", 2)[2] for entry in waiting(store)]
+    if run_id in entries:
+        ensure_worker(store)  # a job must not wait for ever for a worker that died
+        return replace(job, ahead=entries.index(run_id) + int(_current(store) not in (None, run_id)))
+    _kill_if_overdue(store, job)
+    alive = is_locked(store.folder(run_id) / "lock") or (job.state == "queued" and worker_pid(store) is not None)
+    return job if alive else _bury(store, run_id)
+
+
+def wait(store: Store, run_id: str, timeout_s: float, poll_s: float = 0.02) -> Job:
+    """The job once it is finished, or as it stands after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        job = status(store, run_id)
+        if job is None:
+            raise UserError(f"There is no job {run_id}: it was deleted; start it again.")
+        if job.state in FINISHED or time.monotonic() > deadline:
+            return job
+        time.sleep(poll_s)
+
+
+def result(store: Store, spec: Spec) -> Result | None:
+    """The kept answer to `spec`, or None when it was never finished."""
+    run_id = job_id(spec)
+    job = store.job(run_id)
+    return store.result(run_id) if job is not None and job.state == "done" else None
+
+
+def cancel(store: Store, run_id: str) -> None:
+    """Ask the job to stop. A waiting one stops at once, a running one at its next tick, a stuck one after GRACE_S."""
+    for entry in waiting(store):
+        if entry.name.endswith(f"-{run_id}"):
+            with suppress(FileNotFoundError):  # the worker was quicker: the flag below stops it
+                entry.unlink()
+                job = store.job(run_id)
+                if job is not None:
+                    store.save_job(replace(job, state="cancelled"))
+                return
+    if store.folder(run_id).exists():
+        (store.folder(run_id) / "cancel").touch()
+
+
+def waiting(store: Store) -> list[Path]:
+    """The queue's entries, next first; each is named <priority>-<time>-<job id>."""
+    return sorted((store.home / "queue").glob("[01]-*"))
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock at `path`."""
+    try:
+        with open(path) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def worker_pid(store: Store) -> int | None:
+    """The process id of the living worker, or None."""
+    return _worker(store).get("pid") if is_locked(store.home / "worker.lock") else None
+
+
+def ensure_worker(store: Store) -> None:
+    """Start the worker unless one lives. It leads a session of its own, so Ctrl+C in the terminal does not reach it."""
+    if is_locked(store.home / "worker.lock"):
+        return
+    orphan = _worker(store).get("job")
+    if orphan:
+        status(store, orphan)  # marks it failed while the dead worker's exit code can still be read
+    log = os.open(store.home / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
+    # posix_spawn, not subprocess: _exit_code alone may wait for the child, to learn how it died.
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "prune_core", "worker", "--parent", str(os.getpid())],
+        os.environ | {"LAYERSCOPE_HOME": str(store.home), "PYTHONPATH": _import_path()},
+        file_actions=[(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)],
+        setsid=True,
+    )
+    os.close(log)
+    while worker_pid(store) is None:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid and worker_pid(store) is None:
+            raise UserError(f"The worker process did not start: see the end of {store.home / 'worker.log'}.")
+        time.sleep(0.02)
+
+
+def stop_worker(store: Store) -> None:
+    """Kill the worker, if one lives, and wait until it is gone."""
+    while (pid := worker_pid(store)) is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _worker(store: Store) -> dict:
+    try:
+        return json.loads((store.home / "worker.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def _current(store: Store) -> str | None:
+    return _worker(store).get("job") if worker_pid(store) else None
+
+
+def _kill_if_overdue(store: Store, job: Job) -> None:
+    with suppress(FileNotFoundError):
+        asked = (store.folder(job.id) / "cancel").stat().st_mtime
+        if time.time() - asked > GRACE_S and _current(store) == job.id:
+            stop_worker(store)
+
+
+def _bury(store: Store, run_id: str) -> Job | None:
+    """Mark the job of a dead process as cancelled (if that was asked for) or failed."""
+    job = store.job(run_id)
+    if job is None or job.state in FINISHED:  # it finished between two looks
+        return job
+    if (store.folder(run_id) / "cancel").exists():
+        job = replace(job, state="cancelled")
+    else:
+        job = replace(job, state="failed", error=_death(store))
+    store.save_job(job)
+    return job
+
+
+def _death(store: Store) -> str:
+    code = _exit_code(_worker(store).get("pid"))
+    if code == -signal.SIGKILL:
+        return "The worker process was killed (signal 9), often because memory ran out: start the job again."
+    how = f"was ended by signal {-code}" if code is not None and code < 0 else "ended unexpectedly"
+    return (
+        f"The process {how} while this job ran: start the job again, and see worker.log in {store.home} if it repeats."
+    )
+
+
+def _exit_code(pid: int | None) -> int | None:
+    """How the child `pid` ended (negative: by that signal), None if it was no child of ours or lives."""
+    with suppress(ChildProcessError):
+        ended, wait_status = os.waitpid(pid, os.WNOHANG) if pid else (0, 0)
+        if ended:
+            return os.waitstatus_to_exitcode(wait_status)
+    return None
+
+
+def _import_path() -> str:
+    root = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
