@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prune_core.types import LayerStats
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -75,3 +77,13 @@ def best_blocks(name: str, values: np.ndarray, protect_last: bool = False) -> li
         start = int(np.argmax(alike(name, along)))
         found.append((start, start + size, float(along[start])))
     return found
+
+
+def stats_csv(stats: LayerStats) -> str:
+    """All pairs i < j of states as CSV text: the block [i, j), then each measure and its standard error."""
+    names = list(stats.values)
+    lines = [",".join(["start", "stop", *(column for name in names for column in (name, f"{name}_stderr"))])]
+    for i, j in zip(*np.triu_indices(stats.num_layers + 1, k=1), strict=True):
+        pairs = (f"{array[i, j]:.9g}" for name in names for array in (stats.values[name], stats.stderrs[name]))
+        lines.append(f"{i},{j}," + ",".join(pairs))
+    return "\n".join(lines) + "\n"

@@ -51,7 +51,7 @@ def dumps(value: Any) -> str:
 def _from_union(args: tuple[Any, ...], data: Any) -> Any:
     if data is None and type(None) in args:
         return None
-    classes = {cls.__name__: cls for cls in args if dataclasses.is_dataclass(cls)}
+    classes = {cls.__name__: cls for cls in args if isinstance(cls, type) and dataclasses.is_dataclass(cls)}
     if isinstance(data, dict) and data.get("type") in classes:
         return from_json(classes[data["type"]], data)
     plain = [cls for cls in args if cls is not type(None) and not dataclasses.is_dataclass(cls)]

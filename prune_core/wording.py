@@ -1,6 +1,8 @@
 """Plans in words, the same on every page, in the model card and on the command line. No torch."""
 
-from prune_core.types import Drop, Edit, Merge, Plan, Replace
+import re
+
+from prune_core.types import Drop, Edit, Merge, Metric, Plan, Replace, UserError
 
 
 def ranges(layers: tuple[int, ...]) -> str:
@@ -12,6 +14,20 @@ def ranges(layers: tuple[int, ...]) -> str:
         else:
             runs.append([layer, layer])
     return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+
+
+def layers_from_words(text: str) -> tuple[int, ...]:
+    """Layer numbers from "3, 9-12" or "3, 9 to 12"; both ends are meant. The inverse of `ranges`."""
+    layers: set[int] = set()
+    for piece in filter(None, (part.strip() for part in text.split(","))):
+        found = re.fullmatch(r"(\d+)(?:\s*(?:-|–|to)\s*(\d+))?", piece)
+        if found is None:
+            raise UserError(f"'{piece}' names no layers: write numbers and ranges such as 3, 9-12.")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise UserError(f"'{piece}' runs backwards: write the lower layer first, {last}-{first}.")
+        layers |= set(range(first, last + 1))
+    return tuple(sorted(layers))
 
 
 def named(layers: tuple[int, ...]) -> str:
@@ -35,3 +51,33 @@ def _phrase(edit: Edit) -> str:
     if isinstance(edit, Replace):
         return f"replace {named(edit.block.layers)} by {edit.by}"
     return f"drop {named(edit.layers)}"
+
+
+def metric_in_words(metric: Metric) -> str:
+    """A metric's value for reading: percent for accuracies, thousands marked, three or four figures otherwise."""
+    if metric.unit == "bytes":
+        return bytes_in_words(metric.value)
+    if metric.unit == "fraction":
+        return f"{100 * metric.value:.1f}%" + (f" ± {100 * metric.stderr:.1f}" if metric.stderr else "")
+    digits = 0 if abs(metric.value) >= 1000 or metric.value == int(metric.value) else 1 if metric.value >= 100 else 3
+    error = f" ± {metric.stderr:,.{digits}f}" if metric.stderr else ""
+    return f"{metric.value:,.{digits}f}{error}" + (f" {metric.unit}" if metric.unit else "")
+
+
+def bytes_in_words(count: float) -> str:
+    """1234567 -> "1.2 MB" (decimal units, as disks and downloads are told)."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """8.2 -> "8 s", 95 -> "1 min 35 s", 4000 -> "1 h 7 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,138 @@
+"""What one browser session has chosen: the only file that names session_state keys.
+
+The workspace is also a file of the store, named in the address (?w=...), so a refresh, a second visit or a restart finds
+everything as it was. A session without a name starts from a copy of the last one used.
+"""
+
+import secrets
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from prune_core import jobs
+from prune_core.serial import dumps
+from prune_core.store import Store, home, read_json, write_text
+from prune_core.types import (
+    Calibration,
+    Evaluation,
+    LayerStats,
+    MeasureSpec,
+    ModelRef,
+    Plan,
+    PreviewSpec,
+    UserError,
+    drop_plan,
+)
+
+UNDO_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A session's choices. `chosen` and `undo` are per model path: the layers to drop, and what they were before."""
+
+    model: ModelRef = ModelRef()
+    calibration: Calibration = Calibration()
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    undo: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    run_id: str | None = None
+
+    @property
+    def measure_spec(self) -> MeasureSpec:
+        return MeasureSpec(self.model, self.calibration)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers chosen for the current model."""
+        return self.chosen.get(self.model.path, ())
+
+    def preview_spec(self, plan: Plan) -> PreviewSpec:
+        return PreviewSpec(self.model, self.calibration, plan)
+
+
+def store() -> Store:
+    """The one store of this installation."""
+    return Store(home())
+
+
+def workspace() -> Workspace:
+    """This session's workspace, from memory, else from its file, else a copy of the last one used."""
+    if "workspace" not in st.session_state:
+        name = st.query_params.get("w", "")
+        found = read_json(_file(name), Workspace) if name.isalnum() else None
+        st.session_state["workspace_name"] = name if found else secrets.token_hex(4)
+        st.session_state["workspace"] = found or _last_used() or Workspace()
+    st.query_params["w"] = st.session_state["workspace_name"]  # a page change drops it from the address
+    return st.session_state["workspace"]
+
+
+def update(**changes) -> None:
+    """Change the workspace and keep it."""
+    changed = replace(workspace(), **changes)
+    st.session_state["workspace"] = changed
+    write_text(_file(st.session_state["workspace_name"]), dumps(changed))
+
+
+def choose(layers: tuple[int, ...], num_layers: int) -> None:
+    """Make `layers` the choice for the current model; the old choice goes on the undo stack."""
+    now = workspace()
+    layers = drop_plan(num_layers, layers).removed  # refuses layers that do not exist, or all of them
+    if layers == now.layers:
+        return
+    past = (*now.undo.get(now.model.path, ()), now.layers)[-UNDO_STEPS:]
+    update(chosen=now.chosen | {now.model.path: layers}, undo=now.undo | {now.model.path: past})
+
+
+def undo() -> None:
+    """Take back the last change of the choice."""
+    now = workspace()
+    past = now.undo.get(now.model.path, ())
+    if past:
+        update(chosen=now.chosen | {now.model.path: past[-1]}, undo=now.undo | {now.model.path: past[:-1]})
+
+
+def can_undo() -> bool:
+    return bool(workspace().undo.get(workspace().model.path))
+
+
+def stats() -> LayerStats | None:
+    """What was measured on the current model and text, None before."""
+    spec = workspace().measure_spec
+    found = _kept_stats(jobs.job_id(spec))
+    return found
+
+
+def _kept_stats(job_id: str) -> LayerStats | None:
+    """Kept in memory by job id, since the id names the content; a missing result is looked for again."""
+    if st.session_state.get("stats_id") != job_id:
+        job = store().job(job_id)
+        result = store().result(job_id) if job is not None and job.state == "done" else None
+        if not isinstance(result, LayerStats):
+            return None
+        st.session_state["stats"], st.session_state["stats_id"] = result, job_id
+    return st.session_state["stats"]
+
+
+def plan(num_layers: int) -> Plan:
+    """The current choice as a plan."""
+    try:
+        return drop_plan(num_layers, workspace().layers)
+    except UserError:  # the model at this path changed and has fewer layers now
+        return drop_plan(num_layers, ())
+
+
+def new_gesture(key: str, number: int) -> bool:
+    """Whether gesture `number` of map `key` was not seen yet, so that a rerun does not apply it again."""
+    seen = st.session_state.get(f"gesture_{key}")
+    st.session_state[f"gesture_{key}"] = number
+    return number != seen
+
+
+def _file(name: str):
+    return store().home / "workspaces" / f"{name}.json"
+
+
+def _last_used() -> Workspace | None:
+    files = sorted((store().home / "workspaces").glob("[!.]*.json"), key=lambda file: file.stat().st_mtime_ns)
+    return read_json(files[-1], Workspace) if files else None

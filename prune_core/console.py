@@ -1,0 +1,62 @@
+"""How the command line shows results and progress."""
+
+import sys
+
+from prune_core.measures import MEASURES, best_blocks, block_influence
+from prune_core.types import Job, LayerStats, Metric, ModelInfo, Preview, RunResult
+from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
+
+
+class ProgressLine:
+    """Draws a job's progress on one line of standard error; silent where that is no terminal."""
+
+    def __call__(self, job: Job) -> None:
+        if not sys.stderr.isatty():
+            return
+        share = f"{job.done:,}/{job.total:,} {job.unit}" if job.total else ""
+        left = f", {seconds_in_words(job.eta_s)} left" if job.eta_s is not None else ""
+        line = "" if job.state != "running" else f"{job.stage} {share}{left}"
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def show_info(info: ModelInfo) -> None:
+    """What is known of a model before loading."""
+    print(f"{info.family}: {info.num_layers} layers, hidden size {info.hidden_size}, {info.parameters:,} parameters")
+    print(f"weights {bytes_in_words(info.weight_bytes)} in {info.dtype} on {info.device}", end=", ")
+    print(f"where {bytes_in_words(info.free_bytes)} are free; context {info.context_length:,} tokens")
+
+
+def show_stats(stats: LayerStats) -> None:
+    """The best block of each size by every measure, then Block Influence per layer."""
+    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {stats.sequences} texts, {stats.seconds:.1f} s")
+    for measure in MEASURES:
+        unit = f" {measure.unit}" if measure.unit else ""
+        print(f"\n{measure.label}: the most alike block of each size")
+        for start, stop, value in best_blocks(measure.name, stats.values[measure.name]):
+            error = stats.stderrs[measure.name][start, stop]
+            print(f"  {stop - start:3}  {named(tuple(range(start, stop))):18} {value:.4f}{unit} ± {error:.4f}")
+    print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
+    for layer, influence in enumerate(block_influence(stats.values["cosine"])):
+        print(f"  layer {layer:3}  {influence:.4f}")
+
+
+def show_preview(seen: Preview) -> None:
+    """The change of loss, with its paired standard error."""
+    delta = seen.loss - seen.donor_loss
+    print(f"{describe(seen.plan)}, on {seen.tokens:,} calibration tokens")
+    print(f"loss {seen.donor_loss:.4f} -> {seen.loss:.4f} nats/token ({delta:+.4f} ± {seen.delta_stderr:.4f})")
+
+
+def show_comparison(result: RunResult) -> None:
+    """Before and after, a line a metric, then what each model wrote."""
+    print(f"{'':34} {'donor':>24} {'pruned':>24}")
+    donor = {(m.task, m.name): m for m in result.donor.metrics}
+    for metric in result.pruned.metrics:
+        before = donor.get((metric.task, metric.name))
+        print(f"{_title(metric):34} {metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}")
+    for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
+        print(f"\n{before.prompt!r}\n  donor:  {before.text!r}\n  pruned: {after.text!r}")
+
+
+def _title(metric: Metric) -> str:
+    return f"{metric.task} {metric.name}".strip()

@@ -1,0 +1,164 @@
+"""The stages in order, one function a kind of job; the only file that knows the order. Worker and command line call it."""
+
+import platform
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from prune_core import export
+from prune_core.data import Batch, calibration_batches, heldout_documents
+from prune_core.evaluate.generate import continuations
+from prune_core.evaluate.memory import memory
+from prune_core.evaluate.perplexity import perplexity
+from prune_core.evaluate.speed import speed
+from prune_core.evaluate.tasks import run_tasks
+from prune_core.fingerprint import fingerprint
+from prune_core.model import LoadedModel, inspect, load
+from prune_core.residents import Resident, Residents
+from prune_core.similarity import measure_all
+from prune_core.store import Store
+from prune_core.transform.preview import preview, sequence_losses
+from prune_core.transform.surgery import build
+from prune_core.types import (
+    Calibration,
+    Evaluation,
+    InspectSpec,
+    LayerStats,
+    MeasureSpec,
+    Metric,
+    Plan,
+    Preview,
+    PreviewSpec,
+    Progress,
+    Report,
+    Result,
+    RunResult,
+    RunSpec,
+    Spec,
+    SpeedSettings,
+)
+from prune_core.worker import Runner
+
+BATCH_TOKENS = 4096  # of one forward pass; results do not depend on it
+DONOR, PRUNED = "donor", "pruned"
+
+
+def runner(store: Store) -> Runner:
+    """The function that does any job, with the models that it keeps in memory between jobs."""
+    residents = Residents()
+
+    def run(run_id: str, spec: Spec, progress: Progress) -> Result:
+        if isinstance(spec, InspectSpec):
+            return inspect(spec.model)
+        resident = residents.get(spec.model, progress)
+        if isinstance(spec, MeasureSpec):
+            return measure(resident, spec, progress)
+        if isinstance(spec, PreviewSpec):
+            return preview_plan(resident, spec, progress)
+        return build_and_compare(store, run_id, resident.loaded, spec, progress)
+
+    return run
+
+
+def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
+    """All similarities in one pass over the calibration text."""
+    return measure_all(resident.loaded, _batches(resident, spec.calibration), spec.cka_tokens, progress)
+
+
+def preview_plan(resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
+    """The planned model's loss by hooks; the donor's own losses are worked out once a model and text."""
+    batches = _batches(resident, spec.calibration)
+    loaded = resident.loaded
+    donor_losses = resident.remember(
+        ("donor losses", spec.calibration), lambda: sequence_losses(loaded.model, batches, progress)
+    )
+    return preview(loaded, batches, spec.plan, donor_losses, progress)
+
+
+def build_and_compare(store: Store, run_id: str, donor: LoadedModel, spec: RunSpec, progress: Progress) -> RunResult:
+    """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
+    begun = time.monotonic()
+    folder = store.folder(run_id) / "checkpoint"
+    if not folder.exists():
+        progress.stage("building the checkpoint", 2)
+        built = build(donor.model, spec.plan, device="cpu").to(getattr(torch, donor.info.stored_dtype))
+        progress.advance()
+        export.export(built, donor.tokenizer, folder, spec)
+        del built
+    pruned_ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
+    pruned = load(pruned_ref, progress)
+
+    documents = heldout_documents(spec.evaluation.heldout)
+    quality = {
+        DONOR: store.part(_donor_id(spec), DONOR, Report, lambda: _quality(DONOR, donor, spec, documents, progress)),
+        PRUNED: store.part(run_id, PRUNED, Report, lambda: _quality(PRUNED, pruned, spec, documents, progress)),
+    }
+    models = {DONOR: donor.model, PRUNED: pruned.model}
+    cost = store.part(
+        run_id, "cost", dict[str, tuple[Metric, ...]], lambda: _cost(models, donor, folder, spec.evaluation, progress)
+    )
+    reports = {label: replace(quality[label], metrics=quality[label].metrics + cost[label]) for label in quality}
+    result = RunResult(reports[DONOR], reports[PRUNED], folder.name, _versions(donor), time.monotonic() - begun)
+    export.write_card(folder, spec, result)
+    return result
+
+
+def _quality(label: str, loaded: LoadedModel, spec: RunSpec, documents: list[str], progress: Progress) -> Report:
+    """What the model can do: perplexity, tasks, text."""
+    evaluation, told = spec.evaluation, Labelled(progress, label)
+    metrics = perplexity(loaded.model, loaded.tokenizer, evaluation.heldout, documents, told)
+    metrics += run_tasks(loaded.model, loaded.tokenizer, evaluation, told)
+    texts = continuations(loaded.model, loaded.tokenizer, evaluation.prompts, evaluation.new_tokens, told)
+    return Report(label, loaded.info.num_layers, metrics, texts)
+
+
+def _cost(
+    models: dict, donor: LoadedModel, checkpoint: Path, evaluation: Evaluation, progress: Progress
+) -> dict[str, tuple[Metric, ...]]:
+    """What the models cost: speed, measured in turns, and memory."""
+    speeds = speed(models, evaluation.speed, progress)
+    folders = {DONOR: donor.folder, PRUNED: checkpoint}
+    return {label: speeds[label] + memory(model, folders[label]) for label, model in models.items()}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A `Progress` that says in each stage which model it is about."""
+
+    progress: Progress
+    label: str
+
+    def stage(self, name: str, total: int, unit: str = "steps") -> None:
+        self.progress.stage(f"{self.label} model: {name}", total, unit)
+
+    def advance(self, done: int = 1) -> None:
+        self.progress.advance(done)
+
+
+def _batches(resident: Resident, calibration: Calibration) -> list[Batch]:
+    size = max(1, BATCH_TOKENS // calibration.seq_len)
+    tokenizer = resident.loaded.tokenizer
+    return resident.remember(("batches", calibration), lambda: calibration_batches(calibration, tokenizer, size))
+
+
+def _donor_id(spec: RunSpec) -> str:
+    """Where the donor's own figures are kept: they do not depend on the cut, nor on how speed is measured."""
+    uncut = replace(
+        spec,
+        plan=Plan(spec.plan.num_layers),
+        calibration=Calibration(),
+        evaluation=replace(spec.evaluation, speed=SpeedSettings()),
+        name="",
+    )
+    return f"donor-{fingerprint(uncut)}"
+
+
+def _versions(donor: LoadedModel) -> dict[str, str]:
+    packages = ("layerscope", "torch", "transformers", "lm_eval", "datasets", "safetensors")
+    hardware = (
+        torch.cuda.get_device_name() if donor.info.device.startswith("cuda") else f"{torch.get_num_threads()} CPU"
+    )
+    return {name: version(name) for name in packages} | {"python": platform.python_version(), "hardware": hardware}
