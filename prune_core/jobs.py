@@ -17,7 +17,7 @@ from pathlib import Path
 
 from prune_core.fingerprint import fingerprint
 from prune_core.store import Store
-from prune_core.types import Job, Result, RunSpec, Spec, UserError
+from prune_core.types import InspectSpec, Job, Result, RunSpec, Spec, UserError
 
 FINISHED = ("done", "failed", "cancelled")
 GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life
@@ -35,7 +35,8 @@ def submit(store: Store, spec: Spec, run_id: str | None = None) -> str:
     """Queue `spec` and return the job's id; a job that is done, running or waiting already is not queued again."""
     run_id = run_id or job_id(spec)
     job = status(store, run_id)
-    if job is not None and job.state in ("done", "queued", "running"):
+    stays = ("queued", "running") if isinstance(spec, InspectSpec) else ("queued", "running", "done")
+    if job is not None and job.state in stays:  # free memory changes, so an inspection is never an old one
         return run_id
     (store.folder(run_id) / "cancel").unlink(missing_ok=True)
     store.save_spec(run_id, spec)

@@ -1,4 +1,4 @@
-"""The stages in order, one function a kind of job; the only file that knows the order. Worker and command line call it."""
+"""The stages in order, one function a kind of job. Worker and command line both call `runner`."""
 
 import platform
 import time
@@ -158,7 +158,8 @@ def _donor_id(spec: RunSpec) -> str:
 
 def _versions(donor: LoadedModel) -> dict[str, str]:
     packages = ("layerscope", "torch", "transformers", "lm_eval", "datasets", "safetensors")
+    on_gpu = donor.info.device.startswith("cuda")
     hardware = (
-        torch.cuda.get_device_name() if donor.info.device.startswith("cuda") else f"{torch.get_num_threads()} CPU"
+        torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     )
     return {name: version(name) for name in packages} | {"python": platform.python_version(), "hardware": hardware}

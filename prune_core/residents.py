@@ -1,6 +1,7 @@
 """The models held in memory between jobs, so that a click needs no reload. The least recently used goes first."""
 
 import gc
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Residents:
 
     def get(self, ref: ModelRef, progress: Progress) -> Resident:
         """The resident model for `ref`, loaded when needed, after making room for it."""
-        key = (ref, model_identity(ref))
+        key = (ref, json.dumps(model_identity(ref)))
         if key not in self._held:
             self._make_room(ref)
             self._held[key] = Resident(load(ref, progress))

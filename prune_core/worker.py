@@ -70,7 +70,9 @@ def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None]
     spec = store.spec(run_id)
     if spec is None:  # its folder was deleted while it waited
         return None
-    with _lock(store.folder(run_id) / "lock"):
+    with _lock(store.folder(run_id) / "lock") as held:
+        if not held:
+            raise UserError(f"Another process is running {run_id} right now: wait for it, or cancel it there.")
         progress = JobProgress(store, Job(run_id, spec.kind, "running"), watch)
         try:
             store.save_result(run_id, run(run_id, spec, progress))

@@ -1,7 +1,7 @@
 """What one browser session has chosen: the only file that names session_state keys.
 
-The workspace is also a file of the store, named in the address (?w=...), so a refresh, a second visit or a restart finds
-everything as it was. A session without a name starts from a copy of the last one used.
+The workspace is also a file of the store, named in the address (?w=...), so that a refresh, a second visit or a restart
+finds everything as it was. A session without a name starts from a copy of the last one used.
 """
 
 import secrets
@@ -31,8 +31,8 @@ UNDO_STEPS = 50
 class Workspace:
     """A session's choices. `chosen` and `undo` are per model path: the layers to drop, and what they were before."""
 
-    model: ModelRef = ModelRef()
-    calibration: Calibration = Calibration()
+    model: ModelRef = field(default_factory=ModelRef)
+    calibration: Calibration = field(default_factory=Calibration)
     evaluation: Evaluation = field(default_factory=Evaluation)
     chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
     undo: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
@@ -98,13 +98,7 @@ def can_undo() -> bool:
 
 def stats() -> LayerStats | None:
     """What was measured on the current model and text, None before."""
-    spec = workspace().measure_spec
-    found = _kept_stats(jobs.job_id(spec))
-    return found
-
-
-def _kept_stats(job_id: str) -> LayerStats | None:
-    """Kept in memory by job id, since the id names the content; a missing result is looked for again."""
+    job_id = jobs.job_id(workspace().measure_spec)  # names the content, so what is in memory under it stays true
     if st.session_state.get("stats_id") != job_id:
         job = store().job(job_id)
         result = store().result(job_id) if job is not None and job.state == "done" else None
