@@ -1,0 +1,192 @@
+"""The planned model on the loaded donor: hooks skip the removed layers. No copy of the model, and nothing left behind."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from prune_core.model import LoadedModel, find_stack
+from prune_core.transform import edits, surgery
+from prune_core.types import Plan, Preview, Progress, Silent, UserError
+
+CHUNK_VALUES = 2**24
+"""Logits brought to float32 at a time: 64 MiB, whatever the vocabulary."""
+
+
+class TokenBatch(Protocol):
+    """Token ids and their mask, int64 [B, T]; the mask is 1 at tokens, 0 at padding (on the right)."""
+
+    @property
+    def input_ids(self) -> Tensor: ...
+
+    @property
+    def attention_mask(self) -> Tensor: ...
+
+
+class Losses(NamedTuple):
+    """Of S sequences: `nll` float64 [S], each one's summed next-token negative log likelihood in nats; `tokens` int64
+    [S], how many tokens were predicted in each."""
+
+    nll: np.ndarray
+    tokens: np.ndarray
+
+
+# --- the planned model -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def planned(model: PreTrainedModel, plan: Plan) -> Iterator[PreTrainedModel]:
+    """Within the context `model` computes the planned model, to be called with `use_cache=False`.
+
+    Removed layers are not computed: they put out what they are given, so each kept layer keeps the mask and rotary
+    embedding of its own place. Merged layers run with merged weights, one layer's worth of memory for each. Afterwards
+    the model is as before, also after an exception. Raises UserError where the built model could not be the same.
+    """
+    surgery.check_supported(model.config, plan)
+    layers = find_stack(model).layers
+    outputs = _output_lengths(model, layers, plan.removed)
+    with ExitStack() as restore:
+        for number, weights in edits.changed_weights(plan, layers).items():
+            restore.callback(_swap_weights(layers[number], weights))
+        for number in plan.removed:
+            restore.callback(_swap_forward(layers[number], _passing_on(outputs[number])))
+        yield model
+
+
+def _output_lengths(model: PreTrainedModel, layers: nn.ModuleList, removed: tuple[int, ...]) -> dict[int, int | None]:
+    """For each removed layer, the length of the tuple it puts out, or None for a bare tensor; asked with one token."""
+    lengths: dict[int, int | None] = {}
+
+    def noting(number: int) -> Callable[[nn.Module, Any, Any], None]:
+        def note(_layer: nn.Module, _given: Any, output: Any) -> None:
+            lengths[number] = len(output) if isinstance(output, tuple) else None
+
+        return note
+
+    hooks = [layers[number].register_forward_hook(noting(number)) for number in removed]
+    try:
+        if removed:
+            with torch.no_grad():
+                model(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=model.device), use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return lengths
+
+
+def _passing_on(length: int | None) -> Callable[..., Any]:
+    """A layer's forward that puts out the hidden states it is given, alone or first in a tuple of `length`."""
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        states = args[0] if args else kwargs["hidden_states"]
+        return states if length is None else (states, *(None for _ in range(length - 1)))
+
+    return forward
+
+
+def _swap_forward(layer: nn.Module, forward: Callable[..., Any]) -> Callable[[], None]:
+    """Makes `layer` run `forward` until the returned function is called. A forward that others put there comes back."""
+    before = vars(layer).get("forward")
+    layer.forward = forward
+
+    def restore() -> None:
+        del layer.forward
+        if before is not None:
+            layer.forward = before
+
+    return restore
+
+
+def _swap_weights(layer: nn.Module, weights: dict[str, Tensor]) -> Callable[[], None]:
+    """Makes `layer` use `weights` (parameter name -> tensor) until the returned function is called."""
+    parameters = dict(layer.named_parameters())
+    before = {name: parameters[name].data for name in weights}
+    for name, tensor in weights.items():
+        parameters[name].data = tensor
+
+    def restore() -> None:
+        for name, tensor in before.items():
+            parameters[name].data = tensor
+
+    return restore
+
+
+# --- its loss --------------------------------------------------------------------------------------------------------
+
+
+def sequence_losses(model: PreTrainedModel, batches: Sequence[TokenBatch], progress: Progress | None = None) -> Losses:
+    """Each sequence's next-token loss. A token counts when it and the one before it are unmasked.
+
+    Log likelihoods are computed in float32 and summed in float64. Raises UserError when one is not finite.
+    """
+    progress = progress or Silent()
+    progress.stage("scoring calibration text", sum(len(batch.input_ids) for batch in batches), "sequences")
+    nlls, tokens = [], []
+    for batch in batches:
+        nll, counts = _batch_losses(model, batch.input_ids.to(model.device), batch.attention_mask.to(model.device))
+        nlls.append(nll)
+        tokens.append(counts)
+        progress.advance(len(nll))
+    losses = Losses(np.concatenate(nlls), np.concatenate(tokens))
+    if not np.isfinite(losses.nll).all():
+        raise UserError(f"The loss is not a finite number in {model.dtype}: load the model in float32.")
+    return losses
+
+
+def _batch_losses(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """ids, mask: int64 [B, T]. Summed loss float64 [B] and predicted tokens int64 [B]."""
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]  # [B, T-1, V]
+        rows, places = torch.nonzero(mask[:, 1:] * mask[:, :-1], as_tuple=True)  # [N] each
+        targets = ids[rows, places + 1]
+        size = max(1, CHUNK_VALUES // logits.shape[-1])
+        nll = [
+            nn.functional.cross_entropy(logits[r, p].float(), target, reduction="none").cpu()
+            for r, p, target in zip(rows.split(size), places.split(size), targets.split(size), strict=True)
+        ]
+    sequences = rows.cpu().numpy()
+    summed = np.bincount(sequences, weights=torch.cat(nll).double().numpy(), minlength=len(ids))
+    return summed, np.bincount(sequences, minlength=len(ids))
+
+
+def preview(
+    loaded: LoadedModel,
+    batches: Sequence[TokenBatch],
+    plan: Plan,
+    donor_losses: Losses | None = None,
+    progress: Progress | None = None,
+) -> Preview:
+    """The planned model's loss beside the donor's on the same tokens; `donor_losses` spares a second donor pass.
+
+    Losses are means over tokens: sum_s nll_s / sum_s n_s over sequences s. The standard error of their difference is
+    that of a ratio, linearised, over S paired sequences (Cochran, Sampling Techniques, 1977, section 6.4): with
+    d_s = nll_s(planned) - nll_s(donor), r = sum d_s / sum n_s and e_s = d_s - r n_s,
+    SE = sqrt(S / (S - 1) * sum e_s^2) / sum n_s.
+    """
+    started = time.perf_counter()
+    donor = donor_losses or sequence_losses(loaded.model, batches, progress)
+    with planned(loaded.model, plan):
+        cut = sequence_losses(loaded.model, batches, progress)
+    tokens = int(cut.tokens.sum())
+    return Preview(
+        plan=plan,
+        donor_loss=float(donor.nll.sum() / tokens),
+        loss=float(cut.nll.sum() / tokens),
+        delta_stderr=_ratio_stderr(cut.nll - donor.nll, cut.tokens),
+        tokens=tokens,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _ratio_stderr(differences: np.ndarray, tokens: np.ndarray) -> float:
+    """Standard error of sum(differences) / sum(tokens); both [S], one entry a sequence."""
+    sequences = len(tokens)
+    if sequences < 2 or tokens.sum() == 0:
+        raise UserError(f"{sequences} calibration text(s) give no standard error: use at least 2, of 2 tokens or more.")
+    residuals = differences - differences.sum() / tokens.sum() * tokens
+    return float(np.sqrt(sequences / (sequences - 1) * np.sum(residuals**2)) / tokens.sum())
