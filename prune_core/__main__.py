@@ -191,7 +191,8 @@ def _answer(cls: type[T], spec: Spec, run_id: str | None = None) -> T:
         job = worker.execute(store, run_id, _runner(store), console.ProgressLine())
     result = store.result(run_id)
     if job is None or job.state != "done" or not isinstance(result, cls):
-        raise UserError(job.error if job is not None and job.error else f"The job {run_id} was cancelled.")
+        ended = "is being run by another process" if job is not None and job.state == "running" else "was cancelled"
+        raise UserError(job.error if job is not None and job.error else f"The job {run_id} {ended}.")
     return result
 
 

@@ -71,8 +71,8 @@ def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None]
     if spec is None:  # its folder was deleted while it waited
         return None
     with _lock(store.folder(run_id) / "lock") as held:
-        if not held:
-            raise UserError(f"Another process is running {run_id} right now: wait for it, or cancel it there.")
+        if not held:  # another process runs it at this moment
+            return store.job(run_id)
         progress = JobProgress(store, Job(run_id, spec.kind, "running"), watch)
         try:
             store.save_result(run_id, run(run_id, spec, progress))

@@ -1,0 +1,14 @@
+"""LayerScope: see which layers of a language model repeat each other, cut them, measure what the cut costs."""
+
+import streamlit as st
+
+st.set_page_config("LayerScope", page_icon=":material/layers:", layout="wide")
+st.navigation(
+    [
+        st.Page("pages/model.py", title="Model", icon=":material/deployed_code:", default=True),
+        st.Page("pages/redundancy.py", title="Redundancy", icon=":material/grid_on:"),
+        st.Page("pages/plan.py", title="Plan", icon=":material/content_cut:"),
+        st.Page("pages/benchmark.py", title="Benchmark", icon=":material/speed:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
+    ]
+).run()

@@ -1,0 +1,70 @@
+"""Choose a model and a text, load it, and measure how alike its layers' hidden states are."""
+
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.forms import calibration_form, model_form
+from pages._ui.progress import job_panel, quick
+from prune_core import jobs
+from prune_core.types import InspectSpec, LayerStats, ModelInfo, ModelRef
+from prune_core.wording import bytes_in_words, seconds_in_words
+
+TITLE = "Measuring the layers"
+
+
+def show_info(ref: ModelRef) -> None:
+    """The model's size from its files, before anything is loaded."""
+    spec = InspectSpec(ref)
+    if quick(spec, "Reading the model's files", timeout_s=30).state != "done":
+        return
+    info = state.store().result(jobs.job_id(spec))
+    if not isinstance(info, ModelInfo):
+        return
+    a, b, c, d = st.columns(4)
+    a.metric("Layers", info.num_layers, help=f"{info.family}, hidden size {info.hidden_size}")
+    b.metric("Parameters", f"{info.parameters / 1e6:,.1f} M")
+    c.metric(
+        "Weights in memory", bytes_in_words(info.weight_bytes), help=f"In {info.dtype}; stored as {info.stored_dtype}."
+    )
+    d.metric(f"Free on {info.device}", bytes_in_words(info.free_bytes))
+
+
+def show_measured(stats: LayerStats) -> None:
+    """What is there, and where to go next."""
+    st.success(
+        f"Measured: {stats.num_layers} layers on {stats.tokens:,} tokens of {stats.sequences} texts, "
+        f"in {seconds_in_words(stats.seconds)}. This is kept; the same question is answered at once.",
+        icon=":material/check_circle:",
+    )
+    st.page_link("pages/redundancy.py", label="See which layers repeat each other", icon=":material/arrow_forward:")
+
+
+st.title("Model")
+st.write(
+    "Choose a model and a text. LayerScope runs the text through the model once and compares what every layer puts out."
+)
+now = state.workspace()
+left, right = st.columns(2, gap="large")
+with left:
+    model = model_form(now.model)
+with right:
+    calibration = calibration_form(now.calibration)
+if (model, calibration) != (now.model, now.calibration):
+    state.update(model=model, calibration=calibration)
+
+if not model.path or not calibration.source:
+    st.info("Fill in the model and the text to go on.")
+    st.stop()
+show_info(model)
+spec = state.workspace().measure_spec
+job_id = jobs.job_id(spec)
+measured = state.stats()
+if measured is not None:
+    show_measured(measured)
+else:
+    job = jobs.status(state.store(), job_id)
+    running = job is not None and job.state in ("queued", "running")
+    if st.button("Load and measure", type="primary", disabled=running, icon=":material/play_arrow:"):
+        jobs.submit(state.store(), spec)
+        st.rerun()
+    job_panel(job_id, TITLE)
