@@ -4,28 +4,31 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.forms import calibration_form, model_form
-from pages._ui.progress import job_panel, quick
+from pages._ui.progress import job_panel
 from prune_core import jobs
-from prune_core.types import InspectSpec, LayerStats, ModelInfo, ModelRef
+from prune_core.types import InspectSpec, LayerStats, ModelInfo, ModelRef, UserError
 from prune_core.wording import bytes_in_words, seconds_in_words
 
 TITLE = "Measuring the layers"
 
 
-def show_info(ref: ModelRef) -> None:
-    """The model's size from its files, before anything is loaded."""
+@st.cache_data(ttl=60, show_spinner="Reading the model's files")
+def model_info(ref: ModelRef) -> ModelInfo:
+    """The model's size from its files, before anything is loaded. Failures are not cached."""
     spec = InspectSpec(ref)
-    if quick(spec, "Reading the model's files", timeout_s=30).state != "done":
-        return
-    info = state.store().result(jobs.job_id(spec))
-    if not isinstance(info, ModelInfo):
-        return
+    job = jobs.wait(state.store(), jobs.submit(state.store(), spec), timeout_s=120)
+    info = state.store().result(job.id)
+    if job.state != "done" or not isinstance(info, ModelInfo):
+        raise UserError(job.error or "The worker is busy with another job: the model's files are read after that.")
+    return info
+
+
+def show_info(info: ModelInfo) -> None:
     a, b, c, d = st.columns(4)
     a.metric("Layers", info.num_layers, help=f"{info.family}, hidden size {info.hidden_size}")
     b.metric("Parameters", f"{info.parameters / 1e6:,.1f} M")
-    c.metric(
-        "Weights in memory", bytes_in_words(info.weight_bytes), help=f"In {info.dtype}; stored as {info.stored_dtype}."
-    )
+    weights = bytes_in_words(info.weight_bytes)
+    c.metric("Weights in memory", weights, help=f"In {info.dtype}; stored as {info.stored_dtype}.")
     d.metric(f"Free on {info.device}", bytes_in_words(info.free_bytes))
 
 
@@ -40,9 +43,7 @@ def show_measured(stats: LayerStats) -> None:
 
 
 st.title("Model")
-st.write(
-    "Choose a model and a text. LayerScope runs the text through the model once and compares what every layer puts out."
-)
+st.write("Choose a model and a text. LayerScope runs the text through once and compares what all layers put out.")
 now = state.workspace()
 left, right = st.columns(2, gap="large")
 with left:
@@ -55,7 +56,11 @@ if (model, calibration) != (now.model, now.calibration):
 if not model.path or not calibration.source:
     st.info("Fill in the model and the text to go on.")
     st.stop()
-show_info(model)
+try:
+    show_info(model_info(model))
+except UserError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
 spec = state.workspace().measure_spec
 job_id = jobs.job_id(spec)
 measured = state.stats()

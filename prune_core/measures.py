@@ -87,3 +87,25 @@ def stats_csv(stats: LayerStats) -> str:
         pairs = (f"{array[i, j]:.9g}" for name in names for array in (stats.values[name], stats.stderrs[name]))
         lines.append(f"{i},{j}," + ",".join(pairs))
     return "\n".join(lines) + "\n"
+
+
+def passing_cells(name: str, values: np.ndarray, threshold: float) -> np.ndarray:
+    """Which pairs of different states are at least as alike as `threshold`: bool [L+1, L+1], symmetric."""
+    cells = values >= threshold if measure(name).alike_is_high else values <= threshold
+    return cells & ~np.eye(values.shape[0], dtype=bool)
+
+
+def blocks_passing(name: str, values: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Blocks to drop so that every gap is bridged by states at least as alike as `threshold`: the longest first.
+
+    Of equally long blocks the most alike goes first. A kept layer stays between two blocks, since two that touch would
+    be one longer block, which may not pass. Sorted by start; never all L layers.
+    """
+    last = values.shape[0] - 1
+    score, passes = alike(name, values), passing_cells(name, values, threshold)
+    pairs = [(i, j) for i in range(last) for j in range(i + 1, last + 1) if passes[i, j] and j - i < last]
+    chosen: list[tuple[int, int]] = []
+    for start, stop in sorted(pairs, key=lambda pair: (pair[0] - pair[1], -score[pair])):
+        if all(stop < other_start or start > other_stop for other_start, other_stop in chosen):
+            chosen.append((start, stop))
+    return sorted(chosen)

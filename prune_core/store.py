@@ -58,6 +58,21 @@ def read_json(path: Path, cls: Any) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}): restore the file or delete its folder.") from error
 
 
+def copy_folder(source: Path, target: str) -> Path:
+    """Copy a checkpoint to a new folder, whole or not at all; an existing one is never written over."""
+    folder = Path(target).expanduser().absolute()
+    if not target.strip() or folder.exists():
+        raise UserError(f"'{target}' exists already or is empty: give the path of a new folder.")
+    partial = folder.with_name(f".{folder.name}-partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        partial.rename(folder)
+    except OSError as error:
+        raise UserError(f"The copy to {folder} failed ({error.strerror}): choose a folder you may write to.") from error
+    return folder
+
+
 @dataclass(frozen=True)
 class Store:
     """The home folder as an object: `runs` by id, each with spec, progress and result."""

@@ -19,6 +19,7 @@ from prune_core.types import (
     MeasureSpec,
     ModelRef,
     Plan,
+    Preview,
     PreviewSpec,
     UserError,
     drop_plan,
@@ -116,11 +117,22 @@ def plan(num_layers: int) -> Plan:
         return drop_plan(num_layers, ())
 
 
-def new_gesture(key: str, number: int) -> bool:
-    """Whether gesture `number` of map `key` was not seen yet, so that a rerun does not apply it again."""
-    seen = st.session_state.get(f"gesture_{key}")
-    st.session_state[f"gesture_{key}"] = number
-    return number != seen
+def seed(key: str, value: object) -> str:
+    """Give the widget `key` its first value, if it has none yet, and return the key."""
+    st.session_state.setdefault(key, value)
+    return key
+
+
+def previews() -> list[Preview]:
+    """Every preview that was measured on the current model and text, newest first."""
+    now, found = workspace(), []
+    for job_id in store().ids("preview"):
+        spec = store().spec(job_id)
+        same = isinstance(spec, PreviewSpec) and (spec.model, spec.calibration) == (now.model, now.calibration)
+        result = store().result(job_id) if same else None
+        if isinstance(result, Preview):
+            found.append(result)
+    return found
 
 
 def _file(name: str):

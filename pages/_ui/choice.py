@@ -1,0 +1,65 @@
+"""The choice of layers, as several pages show it: in words, with undo and clear, and what it does to the loss."""
+
+import math
+
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.progress import quick
+from prune_core.types import Block, LayerStats, Plan, Preview, UserError
+from prune_core.wording import describe
+
+
+def need_stats() -> LayerStats:
+    """The measured maps, or a pointer to the page that makes them."""
+    stats = state.stats()
+    if stats is None:
+        st.info("Nothing is measured yet for this model and text.", icon=":material/info:")
+        st.page_link("pages/model.py", label="Choose a model and measure its layers", icon=":material/arrow_back:")
+        st.stop()
+    return stats
+
+
+def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
+    """What a click on `block` means: choose it alone, or add it; a block that is chosen already is taken out again."""
+    now, clicked = set(state.workspace().layers), set(block.layers)
+    layers = now - clicked if clicked <= now else (now | clicked if adds else clicked)
+    try:
+        state.choose(tuple(layers), num_layers)
+    except UserError as error:
+        st.toast(str(error), icon=":material/block:")
+
+
+def choice_bar(plan: Plan) -> None:
+    """The choice in words, with Undo and Clear."""
+    words, undo, clear = st.columns([4, 1, 1], vertical_alignment="center")
+    words.markdown(f"**{describe(plan).capitalize()}**" if plan.removed else "**Nothing chosen yet**")
+    undo.button("Undo", on_click=state.undo, disabled=not state.can_undo(), width="stretch")
+    keep_all = {"layers": (), "num_layers": plan.num_layers}
+    clear.button("Clear", on_click=state.choose, kwargs=keep_all, disabled=not plan.removed, width="stretch")
+
+
+def preview_numbers(plan: Plan) -> Preview | None:
+    """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show."""
+    if not plan.removed:
+        st.caption("Choose layers, and their cost is measured here at once.")
+        return None
+    spec = state.workspace().preview_spec(plan)
+    job = quick(spec, "Measuring the loss")
+    seen = state.store().result(job.id) if job.state == "done" else None
+    if not isinstance(seen, Preview):
+        return None
+    loss, perplexity = st.columns(2)
+    change = f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
+    loss.metric("Loss (nats per token)", f"{seen.loss:.3f}", change, delta_color="inverse")
+    ratio = f"{math.exp(seen.loss - seen.donor_loss):.2f} times the donor's"
+    perplexity.metric("Perplexity", _perplexity(seen.loss), ratio, delta_color="off", delta_arrow="off")
+    st.caption(
+        f"On {seen.tokens:,} tokens of the calibration text; uncut, the loss is {seen.donor_loss:.3f} and the "
+        f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
+    )
+    return seen
+
+
+def _perplexity(loss: float) -> str:
+    return f"{math.exp(loss):,.2f}" if loss < 20 else f"e^{loss:.0f}"

@@ -1,0 +1,79 @@
+"""Before and after: one picture, one table, and what both models write."""
+
+import difflib
+
+import pandas as pd
+import streamlit as st
+
+from pages._ui import figures
+from pages._ui.theme import palette
+from prune_core.types import Continuation, Metric, Report, RunResult, RunSpec
+from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
+
+
+def show_comparison(spec: RunSpec, result: RunResult) -> None:
+    """The whole result of a run."""
+    st.subheader(describe(spec.plan).capitalize())
+    st.caption(_made_with(result))
+    st.plotly_chart(figures.before_after(result.donor, result.pruned, palette()), width="stretch", key="before_after")
+    st.dataframe(comparison_table(result.donor, result.pruned), hide_index=True, width="stretch", key="table")
+    st.subheader("What they write")
+    for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
+        _texts(before, after)
+
+
+def comparison_table(donor: Report, pruned: Report) -> pd.DataFrame:
+    """One row a metric: what it is, before, after, change, chance level and how it was measured."""
+    before = {(m.task, m.name): m for m in donor.metrics}
+    return pd.DataFrame([_row(before.get((m.task, m.name)), m) for m in pruned.metrics])
+
+
+def _row(before: Metric | None, after: Metric) -> dict[str, str]:
+    return {
+        "On": after.task,
+        "Metric": after.name + (" ↑" if after.higher_is_better else " ↓"),
+        "Donor": metric_in_words(before) if before else "",
+        "Pruned": metric_in_words(after),
+        "Change": _change(before, after) if before else "",
+        "Chance": f"{100 * after.chance:.0f}%" if after.chance is not None else "",
+        "Items": f"{after.samples:,}" if after.samples else "",
+        "How measured": after.note,
+    }
+
+
+def _change(before: Metric, after: Metric) -> str:
+    delta = after.value - before.value
+    if after.unit == "fraction":
+        return f"{100 * delta:+.1f} points"
+    if after.unit == "bytes":
+        return ("-" if delta < 0 else "+") + bytes_in_words(abs(delta))
+    return f"{100 * delta / before.value:+.1f}%" if before.value else ""
+
+
+def _texts(before: Continuation, after: Continuation) -> None:
+    """Both continuations; from the first word that differs on, the pruned one is marked."""
+    left, right = st.columns(2)
+    same = _shared_words(before.text, after.text)
+    for place, label, text in ((left, "Donor", before.text), (right, "Pruned", after.text)):
+        with place.container(border=True):
+            st.caption(label)
+            shared, rest = text[:same], text[same:]
+            marked = f":orange-background[{_plain(rest)}]" if rest.strip() and label == "Pruned" else _plain(rest)
+            st.markdown(f"**{_plain(before.prompt)}**{_plain(shared)}{marked}")
+
+
+def _shared_words(a: str, b: str) -> int:
+    """How many characters both texts begin with, cut back to the last whole word."""
+    match = difflib.SequenceMatcher(None, a, b, autojunk=False).find_longest_match(0, len(a), 0, len(b))
+    shared = match.size if match.a == match.b == 0 else 0
+    return shared if shared == len(a) == len(b) else a.rfind(" ", 0, shared) + 1
+
+
+def _plain(text: str) -> str:
+    """Text with Markdown's signs taken literally, one paragraph."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text.replace("\n", " "))
+
+
+def _made_with(result: RunResult) -> str:
+    versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
+    return f"Took {seconds_in_words(result.seconds)}. {versions}. ± is one standard error."

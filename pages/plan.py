@@ -1,0 +1,45 @@
+"""The choice as a strip of layers, edited by hand, with its measured cost and what was tried before."""
+
+import streamlit as st
+
+from pages._ui import figures, state
+from pages._ui.choice import choice_bar, need_stats, preview_numbers
+from pages._ui.theme import palette
+from prune_core.types import Plan, UserError
+from prune_core.wording import layers_from_words, ranges
+
+
+def edit_by_hand(plan: Plan) -> None:
+    """Type the layers to drop, contiguous or not."""
+    with st.form("by_hand", border=False):
+        a, b = st.columns([4, 1], vertical_alignment="bottom")
+        text = a.text_input("Layers to drop", ranges(plan.removed), placeholder="3, 9-12", help="Both ends are meant.")
+        if not b.form_submit_button("Apply", width="stretch"):
+            return
+    try:
+        state.choose(layers_from_words(text), plan.num_layers)
+    except UserError as error:
+        st.error(str(error))
+    else:
+        st.rerun()
+
+
+st.title("Plan")
+stats = need_stats()
+plan = state.plan(stats.num_layers)
+st.write("What will be cut, and what that costs before anything is built.")
+choice_bar(plan)
+st.plotly_chart(figures.layer_strip(plan, palette()), width="stretch", key="strip")
+left, right = st.columns(2, gap="large")
+with left:
+    preview_numbers(plan)
+    edit_by_hand(plan)
+    if plan.removed:
+        st.page_link("pages/benchmark.py", label="Build it and compare", icon=":material/arrow_forward:")
+    else:
+        st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
+with right:
+    tried = [seen for seen in state.previews() if seen.plan.num_layers == stats.num_layers]
+    if tried:
+        st.write("**Every cut tried on this model and text**: fewer layers to the right, higher loss upwards.")
+        st.plotly_chart(figures.loss_preview(tried, plan, palette()), width="stretch", key="tried")

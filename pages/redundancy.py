@@ -1,0 +1,91 @@
+"""The heat map of layer similarity: see which layers repeat each other and choose blocks by pointing at them."""
+
+import streamlit as st
+
+from pages._ui import figures, state
+from pages._ui.choice import add_or_replace, choice_bar, need_stats, preview_numbers
+from pages._ui.heatmap import heatmap
+from pages._ui.theme import palette
+from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
+from prune_core.types import Block, LayerStats
+from prune_core.wording import named
+
+REPLACES, ADDS = "replaces the choice", "adds to the choice"
+
+
+def runs_of(layers: tuple[int, ...]) -> list[Block]:
+    """The chosen layers as contiguous blocks, which is how the map outlines them."""
+    starts = [layer for layer in layers if layer - 1 not in layers]
+    stops = [layer + 1 for layer in layers if layer + 1 not in layers]
+    return [Block(start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+
+def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
+    """Outline every block whose ends are alike enough, and choose such blocks with one button."""
+    values = stats.values[what.name]
+    low, high = what.limits
+    sign = "at least" if what.alike_is_high else "at most"
+    if not st.toggle(f"Outline pairs whose {what.label.lower()} is {sign} …", key=state.seed("threshold_on", False)):
+        return None
+    key = state.seed(f"threshold_{what.name}", low + (high - low) * (0.9 if what.alike_is_high else 0.2))
+    threshold = st.slider(f"{what.label} {sign}", low, high, step=(high - low) / 200, key=key)
+    blocks = blocks_passing(what.name, values, threshold)
+    layers = tuple(layer for start, stop in blocks for layer in range(start, stop))
+    label = f"Choose {named(layers)}" if layers else "No block passes"
+    choose = {"layers": layers, "num_layers": stats.num_layers}
+    st.button(label, on_click=state.choose, kwargs=choose, disabled=not layers, width="stretch")
+    return threshold
+
+
+def number_tool(num_layers: int, adds: bool) -> None:
+    """The same choice by keyboard: first and last layer."""
+    with st.form("by_number", border=False):
+        a, b, c = st.columns(3, vertical_alignment="bottom")
+        first = int(a.number_input("From layer", 0, num_layers - 1, 0))
+        last = int(b.number_input("to layer", 0, num_layers - 1, 0))
+        if c.form_submit_button("Choose", width="stretch"):
+            add_or_replace(Block(min(first, last), max(first, last) + 1), num_layers, adds)
+            st.rerun()
+
+
+st.title("Redundancy")
+stats = need_stats()
+st.write(
+    "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers between change "
+    "little. **Click a cell, or drag a box, to choose the layers between the two states.**"
+)
+names = [m.name for m in MEASURES]
+name = st.segmented_control(
+    "Measure", names, key=state.seed("measure", names[0]), required=True, format_func=lambda n: measure(n).label
+)
+what, values = measure(name), stats.values[name]
+st.caption(f"{what.what} Source: {what.source}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts.")
+
+left, right = st.columns([3, 2], gap="large")
+with right:
+    adds = st.segmented_control("A click", (REPLACES, ADDS), key=state.seed("click", REPLACES), required=True) == ADDS
+    plan = state.plan(stats.num_layers)
+    choice_bar(plan)
+    preview_numbers(plan)
+    st.divider()
+    threshold = threshold_tool(what, stats)
+    st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
+    number_tool(stats.num_layers, adds)
+with left:
+    heatmap(
+        figures.similarity_map(stats, name, palette()),
+        key=f"map_{name}",
+        num_layers=stats.num_layers,
+        on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
+        on_clear=lambda: state.choose((), stats.num_layers),
+        chosen=runs_of(plan.removed),
+        passing=None if threshold is None else passing_cells(name, values, threshold),
+        label=what.label,
+    )
+
+st.subheader("Block Influence")
+st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
+st.plotly_chart(figures.block_influence(stats, palette()), width="stretch", key="bi")
+st.subheader("The best block of each size")
+st.write("For every number of layers to drop, the block whose two ends are most alike.")
+st.plotly_chart(figures.best_blocks(stats, name, palette()), width="stretch", key="best")
