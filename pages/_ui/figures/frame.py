@@ -1,0 +1,41 @@
+"""What all figures share: paper, type, axes. Titles are the page's business."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from pages._ui.theme import FONT, SMALL_PX, TEXT_PX, Palette
+
+MARGIN = {"l": 64, "r": 16, "t": 12, "b": 52}
+MAP_MARGIN = {"l": 58, "r": 96, "t": 30, "b": 54}
+"""Pixels round the map's square; the component sizes the square to its column and keeps these."""
+
+
+def frame(figure: go.Figure, palette: Palette, margin: dict[str, int] = MARGIN, **layout: Any) -> go.Figure:
+    """`figure` on the palette's paper, with our type and a legend above the plot, left."""
+    figure.update_layout(
+        template="none",
+        paper_bgcolor=palette.background,
+        plot_bgcolor=palette.background,
+        font=dict(family=FONT, size=TEXT_PX, color=palette.text),
+        margin=margin | {"pad": 0},
+        hoverlabel=dict(
+            bgcolor=palette.panel,
+            bordercolor=palette.border,
+            font=dict(family=FONT, size=TEXT_PX, color=palette.text),
+            align="left",
+        ),
+        legend=dict(orientation="h", x=0, xanchor="left", y=1.02, yanchor="bottom", font=dict(size=SMALL_PX)),
+        **layout,
+    )
+    axis = dict(
+        gridcolor=palette.grid,
+        zerolinecolor=palette.border,
+        linecolor=palette.border,
+        tickfont=dict(size=SMALL_PX),
+        title=dict(font=dict(size=TEXT_PX)),
+        automargin=False,
+    )
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure

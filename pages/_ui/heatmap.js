@@ -1,0 +1,265 @@
+// The clickable map: draws the Plotly figure made in Python, reports gestures as {n, rect: [i0, j0, i1, j1]} or
+// {n, clear: true}. Gestures wait in one list until Python says (by `seen`) that it has them, so that quick ones are
+// neither lost nor applied twice.
+
+const MAX_SIDE_PX = 640;
+const CLICK_SLACK_PX = 4;
+const DOUBLE_CLICK_MS = 350;
+const HINT = "Click a cell, or drag over several. By keyboard: arrows move, Shift+arrows widen, Enter chooses, Delete clears.";
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+const views = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  const view = views.get(parentElement) ?? open(parentElement);
+  view.send = (gestures) => setStateValue("gestures", gestures);
+  receive(view, data);
+  return () => close(view);
+}
+
+// The promise of window.Plotly, kept by whichever of the two components comes first (see plotly_loader.js).
+function plotly() {
+  const slot = (globalThis.__layerscopePlotly ??= {});
+  slot.promise ??= new Promise((resolve, reject) => Object.assign(slot, { resolve, reject }));
+  return slot.promise;
+}
+
+function open(host) {
+  const root = host.querySelector(".ls-map");
+  const part = (name) => root.querySelector(`.ls-map-${name}`);
+  const view = {
+    host, root, plot: part("plot"), cursorBox: part("cursor"), dragBox: part("box"), line: part("line"),
+    waiting: [], n: 0, cursor: null, anchor: null, drag: null, lastClick: null, drawn: {}, drawing: Promise.resolve(),
+  };
+  views.set(host, view);
+  listen(view);
+  view.observer = new ResizeObserver(() => draw(view));
+  view.observer.observe(root);
+  say(view, null);
+  return view;
+}
+
+function close(view) {
+  view.closed = true;
+  view.observer.disconnect();
+  views.delete(view.host);
+  view.drawing.then(() => view.drawn.width && globalThis.Plotly.purge(view.plot));
+}
+
+function receive(view, data) {
+  if (view.data?.session !== data.session) view.waiting = [];
+  view.waiting = view.waiting.filter((gesture) => gesture.n > data.seen);
+  view.n = Math.max(view.waiting.at(-1)?.n ?? 0, data.seen);
+  if (view.data?.version !== data.version) {
+    view.figure = JSON.parse(data.figure);
+    view.size = view.figure.data[0].text.length;
+    view.cursor = view.anchor = null;
+  }
+  view.data = data;
+  view.root.setAttribute("aria-label", data.label);
+  draw(view);
+}
+
+// --- drawing --------------------------------------------------------------------------------------------------------
+
+// Draws are chained: Plotly's calls are asynchronous and must not overlap.
+function draw(view) {
+  view.drawing = view.drawing.then(() => drawNow(view)).catch((error) => {
+    view.line.textContent = `The map could not be drawn: ${error.message}`;
+  });
+}
+
+async function drawNow(view) {
+  const width = view.root.clientWidth;
+  if (!view.data || view.closed || width === 0) return;
+  const Plotly = await plotly();
+  const { drawn, data } = view;
+  const theme = themeOf(view.root);
+  const shapes = JSON.stringify(data.shapes);
+  const size = sizeFor(view.figure.layout.margin, width);
+  if (drawn.version !== data.version || drawn.theme !== theme.key) {
+    const layout = { ...themed(view.figure.layout, theme), ...size, shapes: data.shapes };
+    await Plotly.react(view.plot, view.figure.data, layout, CONFIG);
+    if (!drawn.width) view.plot.on("plotly_afterplot", () => place(view));
+  } else if (drawn.shapes !== shapes || drawn.width !== size.width) {
+    await Plotly.relayout(view.plot, { shapes: data.shapes, ...size });
+  }
+  view.drawn = { version: data.version, theme: theme.key, shapes, width: size.width };
+  view.root.dataset.drawn = `${data.version} ${data.seen}`;
+  place(view);
+}
+
+const CONFIG = {
+  displaylogo: false, doubleClick: false, scrollZoom: false, responsive: false,
+  modeBarButtons: [["zoomIn2d", "zoomOut2d", "pan2d", "select2d", "resetScale2d"], ["toImage"]],
+  toImageButtonOptions: { filename: "similarity-map", scale: 2 },
+};
+
+function sizeFor({ l, r, t, b }, width) {
+  const side = Math.max(160, Math.min(width - l - r, MAX_SIDE_PX - t - b));
+  return { width: side + l + r, height: side + t + b };
+}
+
+function themeOf(root) {
+  const style = getComputedStyle(root);
+  const [text, paper, font] = ["--st-text-color", "--st-background-color", "--st-font"].map((name) =>
+    style.getPropertyValue(name).trim());
+  return { text, paper, font, key: `${text} ${paper} ${font}` };
+}
+
+function themed(layout, { text, paper, font }) {
+  return { ...layout, paper_bgcolor: paper, plot_bgcolor: paper, font: { ...layout.font, color: text, family: font } };
+}
+
+// --- cells and pixels -----------------------------------------------------------------------------------------------
+
+function axes(view) {
+  const { xaxis, yaxis } = view.plot._fullLayout;
+  return { xaxis, yaxis };
+}
+
+function cellAt(view, event) {
+  const { xaxis, yaxis } = axes(view);
+  const area = view.plot.querySelector(".nsewdrag").getBoundingClientRect();
+  const nearest = (axis, pixels, length) => {
+    const inside = Math.min(Math.max(pixels, 0.5), length - 0.5);
+    return Math.min(Math.max(Math.round(axis.p2d(inside)), 0), view.size - 1);
+  };
+  return [nearest(yaxis, event.clientY - area.top, area.height), nearest(xaxis, event.clientX - area.left, area.width)];
+}
+
+function rectOf([a, b], [c, d]) {
+  return [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
+}
+
+// Puts an overlay over the cells of `rect`, cut off at the edge of a zoomed plot; hides it where there is none.
+function cover(view, box, rect) {
+  if (!rect || !view.plot._fullLayout) return void (box.style.display = "none");
+  const { xaxis, yaxis } = axes(view);
+  const span = (axis, low, high) => {
+    const ends = [axis.d2p(low - 0.5), axis.d2p(high + 0.5)].map((p) => Math.min(Math.max(p, 0), axis._length));
+    return [axis._offset + Math.min(...ends), Math.abs(ends[1] - ends[0])];
+  };
+  const [left, width] = span(xaxis, rect[1], rect[3]);
+  const [top, height] = span(yaxis, rect[0], rect[2]);
+  const shown = width > 0 && height > 0;
+  Object.assign(box.style, { display: shown ? "block" : "none" });
+  Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+}
+
+function place(view) {
+  const focused = view.root.contains(document.activeElement);
+  const { cursor, anchor, drag } = view;
+  cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor]);
+  const box = drag?.moved ? rectOf(drag.from, drag.to) : focused && anchor && rectOf(anchor, cursor);
+  cover(view, view.dragBox, box);
+}
+
+// --- words ----------------------------------------------------------------------------------------------------------
+
+function say(view, rect) {
+  view.line.classList.toggle("ls-hint", !rect);
+  view.line.textContent = rect ? words(view, rect) : HINT;
+}
+
+function words(view, [i0, j0, i1, j1]) {
+  const start = Math.min(i0, j0), stop = Math.max(i1, j1);
+  const text = view.figure.data[0].text[start][stop].replaceAll("<br>", " · ");
+  return i0 === i1 && j0 === j1 ? text : `Box: ${text}`;
+}
+
+// --- gestures -------------------------------------------------------------------------------------------------------
+
+function send(view, gesture) {
+  view.n += 1;
+  view.waiting.push({ n: view.n, session: view.data.session, ...gesture });
+  view.send([...view.waiting]);
+}
+
+function choose(view, rect) {
+  say(view, rect);
+  if (Math.min(rect[0], rect[1]) < Math.max(rect[2], rect[3])) send(view, { rect });
+}
+
+function listen(view) {
+  const { root, plot } = view;
+  const chooses = (event) =>
+    event.target.closest(".nsewdrag") && view.plot._fullLayout.dragmode === "select" && event.button === 0;
+  // Plotly must not see the press: it would lay its own drag cover over the page. Panning stays Plotly's.
+  for (const name of ["mousedown", "touchstart"]) {
+    plot.addEventListener(name, (event) => {
+      if (event.target.closest(".nsewdrag") && view.plot._fullLayout.dragmode === "select") event.stopPropagation();
+    }, true);
+  }
+  plot.addEventListener("pointerdown", (event) => chooses(event) && press(view, event));
+  plot.addEventListener("pointermove", (event) => move(view, event));
+  plot.addEventListener("pointerup", (event) => release(view, event));
+  plot.addEventListener("pointercancel", () => abandon(view));
+  plot.addEventListener("pointerleave", () => view.drag || view.cursor || say(view, null));
+  root.addEventListener("keydown", (event) => keydown(view, event));
+  root.addEventListener("focus", () => place(view));
+  root.addEventListener("blur", () => place(view));
+}
+
+function press(view, event) {
+  const cell = cellAt(view, event);
+  view.drag = { from: cell, to: cell, x: event.clientX, y: event.clientY, moved: false };
+  view.plot.setPointerCapture(event.pointerId);
+  view.root.focus({ preventScroll: true });
+}
+
+function move(view, event) {
+  const { drag } = view;
+  if (!drag) {
+    if (event.target.closest(".nsewdrag")) say(view, rectOf(cellAt(view, event), cellAt(view, event)));
+    return;
+  }
+  drag.moved ||= Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > CLICK_SLACK_PX;
+  if (!drag.moved) return;
+  drag.to = cellAt(view, event);
+  place(view);
+  say(view, rectOf(drag.from, drag.to));
+}
+
+function release(view, event) {
+  const { drag, lastClick } = view;
+  if (!drag) return;
+  move(view, event);
+  view.drag = view.anchor = view.lastClick = null;
+  view.cursor = drag.to;
+  const rect = rectOf(drag.from, drag.to);
+  const again = lastClick && `${lastClick.rect}` === `${rect}` && event.timeStamp - lastClick.time < DOUBLE_CLICK_MS;
+  if (!drag.moved && again) send(view, { clear: true });
+  else choose(view, rect);
+  if (!drag.moved && !again) view.lastClick = { rect, time: event.timeStamp };
+  place(view);
+}
+
+function abandon(view) {
+  view.drag = view.anchor = view.cursor = null;
+  say(view, null);
+  place(view);
+}
+
+function keydown(view, event) {
+  if (!view.figure || event.target !== view.root || event.ctrlKey || event.metaKey || event.altKey) return;
+  const { key } = event;
+  if (key in ARROWS) step(view, ARROWS[key], event.shiftKey);
+  else if (key === "Escape") abandon(view);
+  else if ((key === "Enter" || key === " ") && view.cursor) choose(view, rectOf(view.anchor ?? view.cursor, view.cursor));
+  else if (key === "Delete" || key === "Backspace") send(view, { clear: true });
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function step(view, [down, right], widen) {
+  const inside = (value) => Math.min(Math.max(value, 0), view.size - 1);
+  if (!view.cursor) view.cursor = [0, 1];
+  else {
+    view.anchor = widen ? (view.anchor ?? view.cursor) : null;
+    view.cursor = [inside(view.cursor[0] + down), inside(view.cursor[1] + right)];
+  }
+  say(view, rectOf(view.anchor ?? view.cursor, view.cursor));
+  place(view);
+}

@@ -1,0 +1,74 @@
+"""Colours and type of everything drawn, light and dark, in one place; .streamlit/config.toml repeats the first five.
+
+Hues are Okabe and Ito's (told apart by colour-blind readers); the scale of similarity maps is viridis (perceptually
+uniform). No meaning rests on hue alone: removed layers are hatched, models differ in marker shape.
+"""
+
+from dataclasses import dataclass
+
+FONT = "Source Sans, -apple-system, Segoe UI, sans-serif"
+TEXT_PX = 14
+SMALL_PX = 13
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours as #RRGGBB. `primary` is the app's accent; `removed` and `kept` are of layers; the rest by use."""
+
+    name: str
+    background: str
+    panel: str
+    text: str
+    border: str
+    primary: str
+    muted: str
+    grid: str
+    removed: str
+    kept: str
+    merged: str
+    donor: str
+    pruned: str
+
+
+LIGHT = Palette(
+    name="light",
+    background="#FFFFFF",
+    panel="#F2F5F8",
+    text="#1B2530",
+    border="#D5DCE4",
+    primary="#0A6C9E",
+    muted="#56636F",
+    grid="#E4E9EE",
+    removed="#C4500A",
+    kept="#BCD7E8",
+    merged="#00805F",
+    donor="#6B7885",
+    pruned="#0A6C9E",
+)
+DARK = Palette(
+    name="dark",
+    background="#11161D",
+    panel="#1B222C",
+    text="#E6EBF1",
+    border="#343E4B",
+    primary="#4DB0E3",
+    muted="#9AA7B4",
+    grid="#2A333E",
+    removed="#FF8F4A",
+    kept="#2C5670",
+    merged="#3CC79B",
+    donor="#94A1AE",
+    pruned="#4DB0E3",
+)
+
+SCALE = "Viridis"
+"""Of similarity maps: yellow is the alike end, whatever the measure."""
+CHOSEN = "#FF6A13"
+"""Outline of chosen blocks on a map, in both themes: no colour of the scale comes near it."""
+HALO = "#0B0F14"
+"""The dark edge of every line on a map."""
+
+
+def palette(theme_type: str | None) -> Palette:
+    """The palette for `st.context.theme.type`; light where the browser has not said yet."""
+    return DARK if theme_type == "dark" else LIGHT

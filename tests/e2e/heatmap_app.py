@@ -1,0 +1,69 @@
+"""A page with one clickable map of synthetic statistics, for test_heatmap.py and for looking at it by hand.
+
+`?states=82` sets the number of states, `?measure=angular` the measure.
+"""
+
+import numpy as np
+import streamlit as st
+
+from pages._ui.figures.map import similarity_map
+from pages._ui.heatmap import heatmap
+from pages._ui.theme import palette
+from prune_core.measures import MEASURES
+from prune_core.types import Block, LayerStats
+
+
+def synthetic(states: int) -> LayerStats:
+    """Statistics like a real model's: far states differ more, and a patch in the upper middle is alike."""
+    depth = np.arange(states) / states
+    position = np.cumsum(0.04 + 1.6 * np.maximum(np.abs(depth - 0.65) - 0.15, 0) ** 1.5)
+    cosine = np.exp(-np.abs(position[:, None] - position[None, :]) * 3.2 / position[-1])
+    angle = np.arccos(np.clip(cosine, -1, 1)) / np.pi
+    values = {m.name: cosine if m.alike_is_high else angle for m in MEASURES}
+    stderrs = {name: 0.02 * np.abs(v - v.diagonal().mean()) + 0.001 for name, v in values.items()}
+    return LayerStats(states - 1, values, stderrs, sequences=64, tokens=8192)
+
+
+def choose(block: Block) -> None:
+    """Add the block to the choice, or take it away again, and note the call."""
+    chosen = st.session_state.chosen
+    if block in chosen:
+        chosen.remove(block)
+    else:
+        chosen.append(block)
+    st.session_state.calls.append(f"[{block.start}, {block.stop})")
+
+
+def clear() -> None:
+    st.session_state.chosen.clear()
+    st.session_state.calls.append("clear")
+
+
+def page() -> None:
+    states = int(st.query_params.get("states", 17))
+    name = st.query_params.get("measure", "cosine")
+    stats = synthetic(states)
+    threshold = st.slider("Outline cells above", 0.0, 1.0, 0.9, key="threshold")
+    passing = stats.values["cosine"] >= threshold
+    heatmap(
+        similarity_map(stats, name, palette(st.context.theme.type)),
+        key="map",
+        num_layers=states - 1,
+        chosen=st.session_state.chosen,
+        passing=passing,
+        on_choose=choose,
+        on_clear=clear,
+    )
+    st.button("Rerun")
+    st.write("Chosen: " + (" ".join(f"[{b.start}, {b.stop})" for b in st.session_state.chosen) or "none"))
+    st.write("Calls: " + (" ".join(st.session_state.calls[-40:]) or "none"))
+
+
+def other() -> None:
+    st.write("The other page")
+
+
+st.set_page_config(page_title="Map", layout="wide")
+for name in ("chosen", "calls"):
+    st.session_state.setdefault(name, [])
+st.navigation([st.Page(page, title="Map", default=True), st.Page(other, title="Other", url_path="other")]).run()
