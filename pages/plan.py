@@ -4,7 +4,6 @@ import streamlit as st
 
 from pages._ui import figures, state
 from pages._ui.choice import choice_bar, need_stats, preview_numbers
-from pages._ui.theme import palette
 from prune_core.types import Plan, UserError
 from prune_core.wording import layers_from_words, ranges
 
@@ -29,7 +28,7 @@ stats = need_stats()
 plan = state.plan(stats.num_layers)
 st.write("What will be cut, and what that costs before anything is built.")
 choice_bar(plan)
-st.plotly_chart(figures.layer_strip(plan, palette()), width="stretch", key="strip")
+st.plotly_chart(figures.layer_strip(plan, state.palette()), width="stretch", key="strip")
 left, right = st.columns(2, gap="large")
 with left:
     preview_numbers(plan)
@@ -42,4 +41,4 @@ with right:
     tried = [seen for seen in state.previews() if seen.plan.num_layers == stats.num_layers]
     if tried:
         st.write("**Every cut tried on this model and text**: fewer layers to the right, higher loss upwards.")
-        st.plotly_chart(figures.loss_preview(tried, plan, palette()), width="stretch", key="tried")
+        st.plotly_chart(figures.loss_preview(tried, plan, state.palette()), width="stretch", key="tried")

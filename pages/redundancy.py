@@ -5,7 +5,6 @@ import streamlit as st
 from pages._ui import figures, state
 from pages._ui.choice import add_or_replace, choice_bar, need_stats, preview_numbers
 from pages._ui.heatmap import heatmap
-from pages._ui.theme import palette
 from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
 from prune_core.types import Block, LayerStats
 from prune_core.wording import named
@@ -73,7 +72,7 @@ with right:
     number_tool(stats.num_layers, adds)
 with left:
     heatmap(
-        figures.similarity_map(stats, name, palette()),
+        figures.similarity_map(stats, name, state.palette()),
         key=f"map_{name}",
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
@@ -85,7 +84,7 @@ with left:
 
 st.subheader("Block Influence")
 st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
-st.plotly_chart(figures.block_influence(stats, palette()), width="stretch", key="bi")
+st.plotly_chart(figures.block_influence(stats, state.palette()), width="stretch", key="bi")
 st.subheader("The best block of each size")
 st.write("For every number of layers to drop, the block whose two ends are most alike.")
-st.plotly_chart(figures.best_blocks(stats, name, palette()), width="stretch", key="best")
+st.plotly_chart(figures.best_blocks(stats, name, state.palette()), width="stretch", key="best")

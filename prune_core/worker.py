@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from prune_core import jobs
@@ -94,7 +95,7 @@ def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None]
 def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = None) -> None:
     """Run queued jobs until the process `parent` is gone and nothing waits. Returns at once if another worker lives.
 
-    `make_runner` is called once the lock is held, so that a second worker costs no heavy import.
+    `make_runner` is called for the first job, inside it: heavy imports that fail then fail a job, with their reason.
     """
     with _lock(store.home / "worker.lock") as held:
         if not held:
@@ -103,11 +104,11 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
         for folder in (store.home / "runs").glob("*"):
             jobs.status(store, folder.name)  # marks what a dead worker left as failed
         store.clean()
-        run = make_runner()
+        runner = cache(make_runner)
         while True:
             claimed = _claim(store)
             if claimed is not None:
-                execute(store, claimed, run)
+                execute(store, claimed, lambda run_id, spec, progress: runner()(run_id, spec, progress))
                 _announce(store, None)
             elif parent is not None and os.getppid() != parent:
                 return

@@ -5,8 +5,7 @@ import difflib
 import pandas as pd
 import streamlit as st
 
-from pages._ui import figures
-from pages._ui.theme import palette
+from pages._ui import figures, state
 from prune_core.types import Continuation, Metric, Report, RunResult, RunSpec
 from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
 
@@ -15,7 +14,8 @@ def show_comparison(spec: RunSpec, result: RunResult) -> None:
     """The whole result of a run."""
     st.subheader(describe(spec.plan).capitalize())
     st.caption(_made_with(result))
-    st.plotly_chart(figures.before_after(result.donor, result.pruned, palette()), width="stretch", key="before_after")
+    picture = figures.before_after(result.donor, result.pruned, state.palette())
+    st.plotly_chart(picture, width="stretch", key="before_after")
     st.dataframe(comparison_table(result.donor, result.pruned), hide_index=True, width="stretch", key="table")
     st.subheader("What they write")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):

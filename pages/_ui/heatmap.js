@@ -17,11 +17,11 @@ export default function ({ data, parentElement, setStateValue }) {
   return () => close(view);
 }
 
-// The promise of window.Plotly, kept by whichever of the two components comes first (see plotly_loader.js).
-function plotly() {
-  const slot = (globalThis.__layerscopePlotly ??= {});
-  slot.promise ??= new Promise((resolve, reject) => Object.assign(slot, { resolve, reject }));
-  return slot.promise;
+// What shelf.js puts, or will put, under `id`: "plotly" or the version of a figure.
+function fromShelf(id) {
+  const shelf = (globalThis.__layerscope ??= new Map());
+  if (!shelf.has(id)) shelf.set(id, Promise.withResolvers());
+  return shelf.get(id).promise;
 }
 
 function open(host) {
@@ -50,13 +50,9 @@ function receive(view, data) {
   if (view.data?.session !== data.session) view.waiting = [];
   view.waiting = view.waiting.filter((gesture) => gesture.n > data.seen);
   view.n = Math.max(view.waiting.at(-1)?.n ?? 0, data.seen);
-  if (view.data?.version !== data.version) {
-    view.figure = JSON.parse(data.figure);
-    view.size = view.figure.data[0].text.length;
-    view.cursor = view.anchor = null;
-  }
   view.data = data;
   view.root.setAttribute("aria-label", data.label);
+  for (const mark of ["chosen", "passing"]) view.root.querySelector(`.ls-map-${mark}`).hidden = !data.marks.includes(mark);
   draw(view);
 }
 
@@ -72,14 +68,17 @@ function draw(view) {
 async function drawNow(view) {
   const width = view.root.clientWidth;
   if (!view.data || view.closed || width === 0) return;
-  const Plotly = await plotly();
   const { drawn, data } = view;
+  const Plotly = await fromShelf("plotly");
+  const figure = data.version === drawn.version ? view.figure : await fromShelf(data.version);
+  if (view.closed) return;
+  adopt(view, figure);
   const theme = themeOf(view.root);
   const shapes = JSON.stringify(data.shapes);
-  const size = sizeFor(view.figure.layout.margin, width);
+  const size = sizeFor(figure.layout.margin, width);
   if (drawn.version !== data.version || drawn.theme !== theme.key) {
-    const layout = { ...themed(view.figure.layout, theme), ...size, shapes: data.shapes };
-    await Plotly.react(view.plot, view.figure.data, layout, CONFIG);
+    const layout = { ...themed(figure.layout, theme), ...size, shapes: data.shapes };
+    await Plotly.react(view.plot, figure.data, layout, CONFIG);
     if (!drawn.width) view.plot.on("plotly_afterplot", () => place(view));
   } else if (drawn.shapes !== shapes || drawn.width !== size.width) {
     await Plotly.relayout(view.plot, { shapes: data.shapes, ...size });
@@ -87,6 +86,14 @@ async function drawNow(view) {
   view.drawn = { version: data.version, theme: theme.key, shapes, width: size.width };
   view.root.dataset.drawn = `${data.version} ${data.seen}`;
   place(view);
+}
+
+function adopt(view, figure) {
+  if (view.figure === figure) return;
+  const states = figure.data[0].text.length;
+  if (states !== view.states) view.cursor = view.anchor = view.said = null;
+  Object.assign(view, { figure, states });
+  say(view, view.said);
 }
 
 const CONFIG = {
@@ -102,13 +109,15 @@ function sizeFor({ l, r, t, b }, width) {
 
 function themeOf(root) {
   const style = getComputedStyle(root);
-  const [text, paper, font] = ["--st-text-color", "--st-background-color", "--st-font"].map((name) =>
-    style.getPropertyValue(name).trim());
-  return { text, paper, font, key: `${text} ${paper} ${font}` };
+  const names = ["text-color", "background-color", "secondary-background-color", "border-color", "font"];
+  const [text, paper, panel, border, font] = names.map((name) => style.getPropertyValue(`--st-${name}`).trim());
+  return { text, paper, panel, border, font, key: [text, paper, panel, border, font].join() };
 }
 
-function themed(layout, { text, paper, font }) {
-  return { ...layout, paper_bgcolor: paper, plot_bgcolor: paper, font: { ...layout.font, color: text, family: font } };
+function themed(layout, { text, paper, panel, border, font }) {
+  const type = { ...layout.font, color: text, family: font };
+  const hoverlabel = { ...layout.hoverlabel, bgcolor: panel, bordercolor: border, font: type };
+  return { ...layout, paper_bgcolor: paper, plot_bgcolor: paper, font: type, hoverlabel };
 }
 
 // --- cells and pixels -----------------------------------------------------------------------------------------------
@@ -123,7 +132,7 @@ function cellAt(view, event) {
   const area = view.plot.querySelector(".nsewdrag").getBoundingClientRect();
   const nearest = (axis, pixels, length) => {
     const inside = Math.min(Math.max(pixels, 0.5), length - 0.5);
-    return Math.min(Math.max(Math.round(axis.p2d(inside)), 0), view.size - 1);
+    return Math.min(Math.max(Math.round(axis.p2d(inside)), 0), view.states - 1);
   };
   return [nearest(yaxis, event.clientY - area.top, area.height), nearest(xaxis, event.clientX - area.left, area.width)];
 }
@@ -147,17 +156,23 @@ function cover(view, box, rect) {
   Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
 }
 
+// What the keyboard's cursor, or the last click, stands on.
+function marked(view) {
+  return view.cursor && rectOf(view.anchor ?? view.cursor, view.cursor);
+}
+
 function place(view) {
   const focused = view.root.contains(document.activeElement);
   const { cursor, anchor, drag } = view;
   cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor]);
-  const box = drag?.moved ? rectOf(drag.from, drag.to) : focused && anchor && rectOf(anchor, cursor);
+  const box = drag?.moved ? rectOf(drag.from, drag.to) : focused && anchor && marked(view);
   cover(view, view.dragBox, box);
 }
 
 // --- words ----------------------------------------------------------------------------------------------------------
 
 function say(view, rect) {
+  view.said = rect;
   view.line.classList.toggle("ls-hint", !rect);
   view.line.textContent = rect ? words(view, rect) : HINT;
 }
@@ -195,7 +210,7 @@ function listen(view) {
   plot.addEventListener("pointermove", (event) => move(view, event));
   plot.addEventListener("pointerup", (event) => release(view, event));
   plot.addEventListener("pointercancel", () => abandon(view));
-  plot.addEventListener("pointerleave", () => view.drag || view.cursor || say(view, null));
+  plot.addEventListener("pointerleave", () => view.drag || say(view, marked(view)));
   root.addEventListener("keydown", (event) => keydown(view, event));
   root.addEventListener("focus", () => place(view));
   root.addEventListener("blur", () => place(view));
@@ -246,7 +261,7 @@ function keydown(view, event) {
   const { key } = event;
   if (key in ARROWS) step(view, ARROWS[key], event.shiftKey);
   else if (key === "Escape") abandon(view);
-  else if ((key === "Enter" || key === " ") && view.cursor) choose(view, rectOf(view.anchor ?? view.cursor, view.cursor));
+  else if ((key === "Enter" || key === " ") && view.cursor) choose(view, marked(view));
   else if (key === "Delete" || key === "Backspace") send(view, { clear: true });
   else return;
   event.preventDefault();
@@ -254,12 +269,12 @@ function keydown(view, event) {
 }
 
 function step(view, [down, right], widen) {
-  const inside = (value) => Math.min(Math.max(value, 0), view.size - 1);
+  const inside = (value) => Math.min(Math.max(value, 0), view.states - 1);
   if (!view.cursor) view.cursor = [0, 1];
   else {
     view.anchor = widen ? (view.anchor ?? view.cursor) : null;
     view.cursor = [inside(view.cursor[0] + down), inside(view.cursor[1] + right)];
   }
-  say(view, rectOf(view.anchor ?? view.cursor, view.cursor));
+  say(view, marked(view));
   place(view);
 }

@@ -24,7 +24,9 @@ from prune_core.types import Block, UserError
 _HERE = Path(__file__).parent
 _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescription="clickable heat map">
 <div class="ls-map-plot"><div class="ls-map-cursor"></div><div class="ls-map-box"></div></div>
-<div class="ls-map-line" aria-live="polite"></div></div>"""
+<div class="ls-map-line" aria-live="polite"></div>
+<div class="ls-map-key"><span class="ls-map-chosen" hidden>chosen block</span>
+<span class="ls-map-passing" hidden>passes the threshold</span></div></div>"""
 
 _map = st.components.v2.component(
     "layerscope_map",
@@ -33,8 +35,8 @@ _map = st.components.v2.component(
     js=(_HERE / "heatmap.js").read_text(encoding="utf-8"),
     isolate_styles=False,  # Plotly's style sheet lies in the document's head and does not reach into a shadow root
 )
-_loader = st.components.v2.component(
-    "layerscope_plotly", js=(_HERE / "plotly_loader.js").read_text(encoding="utf-8"), isolate_styles=False
+_shelf = st.components.v2.component(
+    "layerscope_shelf", js=(_HERE / "shelf.js").read_text(encoding="utf-8"), isolate_styles=False
 )
 
 
@@ -54,7 +56,10 @@ def heatmap(
     on_choose, on_clear: called once a user's action, before the script reruns, so the script's body already sees the
     new choice. passing: bool [L+1, L+1]. label: what a screen reader calls the map.
     """
-    _loader(key=f"{key}_plotly", data=_plotly_gzipped())
+    text = str(figure.to_json())
+    version = hashlib.sha256(text.encode()).hexdigest()[:16]
+    _shelf(key=f"{key}_plotly", data=_plotly_gzipped())
+    _shelf(key=f"{key}_figure", data={"version": version, "figure": text})
     seen = _seen(key)
 
     def deliver() -> bool:
@@ -68,13 +73,12 @@ def heatmap(
                 on_clear()
         return bool(fresh)
 
-    text = str(figure.to_json())
     _map(
         key=key,
         data={
-            "figure": text,
-            "version": hashlib.sha256(text.encode()).hexdigest()[:16],
+            "version": version,
             "shapes": passing_shapes(passing) + chosen_shapes(chosen, num_layers + 1),
+            "marks": [name for name, shown in (("chosen", chosen), ("passing", passing is not None)) if shown],
             "label": label,
             **seen,
         },

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
+from pages._ui import theme
 from prune_core import jobs
 from prune_core.serial import dumps
 from prune_core.store import Store, home, read_json, write_text
@@ -115,6 +116,11 @@ def plan(num_layers: int) -> Plan:
         return drop_plan(num_layers, workspace().layers)
     except UserError:  # the model at this path changed and has fewer layers now
         return drop_plan(num_layers, ())
+
+
+def palette() -> theme.Palette:
+    """The colours of the theme that this browser shows."""
+    return theme.palette(st.context.theme.type)
 
 
 def seed(key: str, value: object) -> str:

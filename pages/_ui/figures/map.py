@@ -52,7 +52,7 @@ def _colour_bar(what: Measure) -> dict[str, object]:
     arrow = "↑" if what.alike_is_high else "↓"
     unit = f" ({what.unit})" if what.unit else ""
     title = dict(text=f"{what.label}{unit}, more alike {arrow}", side="right", font=dict(size=SMALL_PX))
-    return dict(title=title, thickness=14, outlinewidth=0, x=1.02, xpad=4, tickfont=dict(size=SMALL_PX), len=1.0)
+    return dict(title=title, thickness=14, outlinewidth=0, x=1, xpad=12, ypad=0, tickfont=dict(size=SMALL_PX), len=1.0)
 
 
 def fitted(values: np.ndarray) -> tuple[float, float]:

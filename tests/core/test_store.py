@@ -1,0 +1,71 @@
+"""The store: results come back equal, writes are whole or not at all."""
+
+import numpy as np
+import pytest
+
+from prune_core.store import Store, copy_folder, write_text
+from prune_core.types import Calibration, Job, LayerStats, MeasureSpec, ModelRef, UserError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def test_maps_come_back_to_the_bit(store):
+    rng = np.random.default_rng(0)
+    stats = LayerStats(3, {"cosine": rng.random((4, 4))}, {"cosine": np.full((4, 4), np.nan)}, 5, 99, 0.25)
+    store.save_spec("measure-x", MeasureSpec(ModelRef(), Calibration()))
+    store.save_result("measure-x", stats)
+    back = store.result("measure-x")
+    assert isinstance(back, LayerStats)
+    assert (back.num_layers, back.sequences, back.tokens, back.seconds) == (3, 5, 99, 0.25)
+    np.testing.assert_array_equal(back.values["cosine"], stats.values["cosine"])
+    np.testing.assert_array_equal(back.stderrs["cosine"], stats.stderrs["cosine"])
+
+
+def test_nothing_there_is_none(store):
+    assert store.spec("run-x") is None
+    assert store.job("run-x") is None
+    assert store.result("run-x") is None
+    assert store.ids("run") == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\udcff")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parts_are_made_once(store):
+    job = Job("run-x", "run", "running")
+    made = []
+
+    def make():
+        made.append(1)
+        return job
+
+    assert store.part("run-x", "p", Job, make) == store.part("run-x", "p", Job, make) == job
+    assert made == [1]
+
+
+def test_clean_removes_only_what_is_half_made(store):
+    store.save_job(Job("run-x", "run", "done"))
+    partial = store.folder("run-x") / ".checkpoint-1234"
+    partial.mkdir()
+    (partial / "model.safetensors").write_bytes(b"x")
+    store.clean()
+    assert not partial.exists()
+    assert store.job("run-x") == Job("run-x", "run", "done")
+
+
+def test_a_copy_never_overwrites(store, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "config.json").write_text("{}")
+    assert (copy_folder(source, str(tmp_path / "copy")) / "config.json").read_text() == "{}"
+    with pytest.raises(UserError, match="exists already"):
+        copy_folder(source, str(tmp_path / "copy"))
