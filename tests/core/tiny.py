@@ -1,7 +1,7 @@
 """Tiny random models of many families, and a character tokenizer, made in memory for tests.
 
-Windows are 8 tokens, so any text longer than that shows a wrong mask or `layer_types`. Every parameter, biases and norms
-too, is moved away from its default, so that a tensor put in the wrong place changes the logits.
+Windows are 8 tokens, so any text longer than that shows a wrong mask or `layer_types`. Every parameter, biases and
+norms too, is moved away from its default, so that a tensor put in the wrong place changes the logits.
 """
 
 import string
