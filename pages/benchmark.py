@@ -9,7 +9,7 @@ from pages._ui.export import show_export
 from pages._ui.forms import evaluation_form
 from pages._ui.progress import job_panel
 from prune_core import jobs
-from prune_core.types import RunResult, RunSpec
+from prune_core.specs import RunResult, RunSpec
 from prune_core.wording import describe
 
 st.title("Benchmark")

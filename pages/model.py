@@ -6,7 +6,8 @@ from pages._ui import state
 from pages._ui.forms import calibration_form, model_form
 from pages._ui.progress import job_panel
 from prune_core import jobs
-from prune_core.types import InspectSpec, LayerStats, ModelInfo, ModelRef, UserError
+from prune_core.specs import InspectSpec
+from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
 from prune_core.wording import bytes_in_words, seconds_in_words
 
 TITLE = "Measuring the layers"

@@ -11,23 +11,25 @@ import typer
 
 from prune_core import console, jobs, serial, worker
 from prune_core.measures import stats_csv
-from prune_core.store import Store, home, write_text
-from prune_core.types import (
-    Calibration,
-    Dtype,
+from prune_core.specs import (
     Evaluation,
-    HeldOut,
     InspectSpec,
-    LayerStats,
     MeasureSpec,
-    ModelInfo,
-    ModelRef,
-    Preview,
     PreviewSpec,
     Result,
     RunResult,
     RunSpec,
     Spec,
+)
+from prune_core.store import Store, home, write_text
+from prune_core.types import (
+    Calibration,
+    Dtype,
+    HeldOut,
+    LayerStats,
+    ModelInfo,
+    ModelRef,
+    Preview,
     UserError,
     drop_plan,
 )

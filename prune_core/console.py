@@ -3,7 +3,8 @@
 import sys
 
 from prune_core.measures import MEASURES, best_blocks, block_influence
-from prune_core.types import Job, LayerStats, Metric, ModelInfo, Preview, RunResult
+from prune_core.specs import Job, RunResult
+from prune_core.types import LayerStats, Metric, ModelInfo, Preview
 from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
 
 

@@ -14,7 +14,8 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from prune_core import assets, serial
-from prune_core.types import Calibration, HeldOut, InspectSpec, ModelRef, RunSpec, Spec
+from prune_core.specs import InspectSpec, RunSpec, Spec
+from prune_core.types import Calibration, HeldOut, ModelRef
 
 MEASURES_VERSION = 1
 """Raise it when an algorithm's numbers change: every stored result is then measured afresh."""

@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from prune_core.fingerprint import fingerprint
+from prune_core.specs import InspectSpec, Job, Result, RunSpec, Spec
 from prune_core.store import Store
-from prune_core.types import InspectSpec, Job, Result, RunSpec, Spec, UserError
+from prune_core.types import UserError
 
 FINISHED = ("done", "failed", "cancelled")
 GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life

@@ -19,26 +19,28 @@ from prune_core.fingerprint import fingerprint
 from prune_core.model import LoadedModel, inspect, load
 from prune_core.residents import Resident, Residents
 from prune_core.similarity import measure_all
-from prune_core.store import Store
-from prune_core.transform.preview import preview, sequence_losses
-from prune_core.transform.surgery import build
-from prune_core.types import (
-    Calibration,
+from prune_core.specs import (
     Evaluation,
     InspectSpec,
-    LayerStats,
     MeasureSpec,
-    Metric,
-    Plan,
-    Preview,
     PreviewSpec,
-    Progress,
-    Report,
     Result,
     RunResult,
     RunSpec,
     Spec,
     SpeedSettings,
+)
+from prune_core.store import Store
+from prune_core.transform.preview import preview, sequence_losses
+from prune_core.transform.surgery import build
+from prune_core.types import (
+    Calibration,
+    LayerStats,
+    Metric,
+    Plan,
+    Preview,
+    Progress,
+    Report,
 )
 from prune_core.worker import Runner
 

@@ -21,7 +21,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from prune_core import serial
-from prune_core.types import Job, LayerStats, Result, Spec, UserError
+from prune_core.specs import Job, Result, Spec
+from prune_core.types import LayerStats, UserError
 
 T = TypeVar("T")
 

@@ -2,7 +2,15 @@
 
 import re
 
-from prune_core.types import Drop, Edit, Merge, Metric, Plan, Replace, UserError
+from prune_core.types import (
+    Drop,
+    Edit,
+    Merge,
+    Metric,
+    Plan,
+    Replace,
+    UserError,
+)
 
 
 def ranges(layers: tuple[int, ...]) -> str:

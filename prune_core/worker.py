@@ -15,8 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from prune_core import jobs
+from prune_core.specs import Job, Result, Spec, State
 from prune_core.store import Store, write_text
-from prune_core.types import Cancelled, Job, Progress, Result, Spec, State, UserError
+from prune_core.types import Cancelled, Progress, UserError
 
 IDLE_POLL_S = 0.02
 WRITE_EVERY_S = 0.1

@@ -4,8 +4,9 @@ import streamlit as st
 
 from pages._ui import state
 from prune_core.serial import dumps
+from prune_core.specs import RunResult, RunSpec
 from prune_core.store import copy_folder
-from prune_core.types import RunResult, RunSpec, UserError
+from prune_core.types import UserError
 
 
 def show_export(run_id: str, spec: RunSpec, result: RunResult) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from pages._ui.state import seed
-from prune_core.types import Calibration, Evaluation, HeldOut, ModelRef, SpeedSettings
+from prune_core.specs import Evaluation, SpeedSettings
+from prune_core.types import Calibration, HeldOut, ModelRef
 
 DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
 DEMO_TEXT, OWN_TEXT = "Demo text", "File or dataset"

@@ -142,7 +142,7 @@ function rectOf([a, b], [c, d]) {
 }
 
 // Puts an overlay over the cells of `rect`, cut off at the edge of a zoomed plot; hides it where there is none.
-function cover(view, box, rect) {
+function cover(view, box, rect, inset = 0) {
   if (!rect || !view.plot._fullLayout) return void (box.style.display = "none");
   const { xaxis, yaxis } = axes(view);
   const span = (axis, low, high) => {
@@ -152,8 +152,10 @@ function cover(view, box, rect) {
   const [left, width] = span(xaxis, rect[1], rect[3]);
   const [top, height] = span(yaxis, rect[0], rect[2]);
   const shown = width > 0 && height > 0;
-  Object.assign(box.style, { display: shown ? "block" : "none" });
-  Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  const edge = Math.min(inset, width / 6);
+  const pixels = { left: left + edge, top: top + edge, width: width - 2 * edge, height: height - 2 * edge };
+  box.style.display = shown ? "block" : "none";
+  for (const [name, value] of Object.entries(pixels)) box.style[name] = `${value}px`;
 }
 
 // What the keyboard's cursor, or the last click, stands on.
@@ -164,7 +166,7 @@ function marked(view) {
 function place(view) {
   const focused = view.root.contains(document.activeElement);
   const { cursor, anchor, drag } = view;
-  cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor]);
+  cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor], 4); // leaves a chosen cell's outline in sight
   const box = drag?.moved ? rectOf(drag.from, drag.to) : focused && anchor && marked(view);
   cover(view, view.dragBox, box);
 }
@@ -213,6 +215,8 @@ function listen(view) {
   plot.addEventListener("pointerleave", () => view.drag || say(view, marked(view)));
   root.addEventListener("keydown", (event) => keydown(view, event));
   root.addEventListener("focus", () => place(view));
+  root.addEventListener("pointerdown", () => root.classList.remove("ls-keys"), true);
+  root.addEventListener("keyup", () => root.classList.add("ls-keys")); // reaches us for the Tab that brought focus
   root.addEventListener("blur", () => place(view));
 }
 

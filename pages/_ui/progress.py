@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._ui import state
 from prune_core import jobs
-from prune_core.types import Job, Spec
+from prune_core.specs import Job, Spec
 from prune_core.wording import seconds_in_words
 
 POLL_S = 0.5

@@ -12,16 +12,14 @@ import streamlit as st
 from pages._ui import theme
 from prune_core import jobs
 from prune_core.serial import dumps
+from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec
 from prune_core.store import Store, home, read_json, write_text
 from prune_core.types import (
     Calibration,
-    Evaluation,
     LayerStats,
-    MeasureSpec,
     ModelRef,
     Plan,
     Preview,
-    PreviewSpec,
     UserError,
     drop_plan,
 )

@@ -10,8 +10,9 @@ import time
 import pytest
 
 from prune_core import jobs, worker
+from prune_core.specs import MeasureSpec, PreviewSpec
 from prune_core.store import Store
-from prune_core.types import Calibration, MeasureSpec, ModelRef, Plan, Preview, PreviewSpec, UserError, drop_plan
+from prune_core.types import Calibration, ModelRef, Plan, Preview, UserError, drop_plan
 
 PREVIEW = Preview(drop_plan(4, (1,)), 1.0, 1.5, 0.1, 100, 0.2)
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from prune_core.specs import Job, MeasureSpec
 from prune_core.store import Store, copy_folder, write_text
-from prune_core.types import Calibration, Job, LayerStats, MeasureSpec, ModelRef, UserError
+from prune_core.types import Calibration, LayerStats, ModelRef, UserError
 
 
 @pytest.fixture

@@ -7,19 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prune_core import serial
+from prune_core.specs import Evaluation, RunSpec, Spec
 from prune_core.types import (
     Block,
     Calibration,
     Drop,
-    Evaluation,
     HeldOut,
     Merge,
     Metric,
     ModelRef,
     Plan,
     Replace,
-    RunSpec,
-    Spec,
     UserError,
     drop_plan,
 )

@@ -52,7 +52,17 @@ def _colour_bar(what: Measure) -> dict[str, object]:
     arrow = "↑" if what.alike_is_high else "↓"
     unit = f" ({what.unit})" if what.unit else ""
     title = dict(text=f"{what.label}{unit}, more alike {arrow}", side="right", font=dict(size=SMALL_PX))
-    return dict(title=title, thickness=14, outlinewidth=0, x=1, xpad=12, ypad=0, tickfont=dict(size=SMALL_PX), len=1.0)
+    return dict(
+        title=title,
+        thickness=14,
+        outlinewidth=0,
+        x=1,
+        xpad=12,
+        ypad=0,
+        tickfont=dict(size=SMALL_PX),
+        len=1,
+        ticklabeloverflow="allow",
+    )
 
 
 def fitted(values: np.ndarray) -> tuple[float, float]:
@@ -103,21 +113,32 @@ def value_words(what: Measure, value: float, error: float) -> str:
 
 def chosen_shapes(blocks: Iterable[Block], states: int) -> list[Shape]:
     """Outlines of the chosen blocks: of block [a, b) the square of its states on the diagonal, and cells (a, b), (b, a)."""
-    thin = 1.5 if states > 40 else 2.5
+    thin, inset = (1.5 if states > 40 else 2.5), 0.004 * states  # about 2 pixels: the map's edge cuts off lines on it
     shapes: list[Shape] = []
     for block in blocks:
         a, b = block.start, block.stop
-        shapes += _outlined(dict(type="rect", x0=a - 0.5, y0=a - 0.5, x1=b + 0.5, y1=b + 0.5), CHOSEN, thin * 0.7)
-        for x, y in ((b, a), (a, b)):
-            shapes += _outlined(dict(type="rect", x0=x - 0.5, y0=y - 0.5, x1=x + 0.5, y1=y + 0.5), CHOSEN, thin)
+        shapes += _outlined(_cells(a, a, b, b, inset), CHOSEN, thin * 0.7)
+        for i, j in ((a, b), (b, a)):
+            shapes += _outlined(_cells(i, j, i, j, inset), CHOSEN, thin)
     return shapes
 
 
+def _cells(i0: int, j0: int, i1: int, j1: int, inset: float) -> Shape:
+    edge = 0.5 - inset
+    return dict(type="rect", x0=j0 - edge, y0=i0 - edge, x1=j1 + edge, y1=i1 + edge)
+
+
 def passing_shapes(passing: np.ndarray | None) -> list[Shape]:
-    """A dashed outline around the cells where `passing` (bool [L+1, L+1]) holds; the diagonal is never part of it."""
+    """A dashed outline around the cells where `passing` (bool [L+1, L+1]) holds.
+
+    A cell of the diagonal means nothing: it lies inside where a cell next to it passes, which keeps the outline simple.
+    """
     if passing is None:
         return []
-    path = outline(passing & ~np.eye(passing.shape[0], dtype=bool))
+    inside = passing & ~np.eye(passing.shape[0], dtype=bool)
+    beside = np.diagonal(inside | inside.T, offset=1)
+    np.fill_diagonal(inside, np.append(beside, False) | np.append(False, beside))
+    path = outline(inside)
     return _outlined(dict(type="path", path=path), "#FFFFFF", 1.5, "4px,3px") if path else []
 
 

@@ -1,0 +1,108 @@
+"""What is asked of the worker, one spec a kind of job, and what it answers. A spec as JSON is a recipe. No torch."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview, Report
+
+
+@dataclass(frozen=True)
+class InspectSpec:
+    """Read a model's metadata: its size and whether it fits, without loading weights."""
+
+    model: ModelRef
+    kind: Literal["inspect"] = "inspect"
+
+
+@dataclass(frozen=True)
+class MeasureSpec:
+    """Load the model and measure all similarities on the calibration text in one pass."""
+
+    model: ModelRef
+    calibration: Calibration
+    cka_tokens: int = 512
+    kind: Literal["measure"] = "measure"
+
+
+@dataclass(frozen=True)
+class PreviewSpec:
+    """The loss of a plan by hooks on the loaded model, on the calibration text."""
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    kind: Literal["preview"] = "preview"
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """How speed is measured: `repeats` timed rounds after `warmup`, donor and pruned in turn so that drift cancels."""
+
+    batch: int = 1
+    prompt_tokens: int = 128
+    new_tokens: int = 32
+    warmup: int = 2
+    repeats: int = 7
+
+
+DEMO_SKILLS = ("demo_skills",)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured before and after. `tasks`: lm-eval names; `task_folder`: local YAML tasks ("demo" is ours)."""
+
+    heldout: HeldOut = field(default_factory=HeldOut)
+    tasks: tuple[str, ...] = DEMO_SKILLS
+    task_folder: str | None = "demo"
+    task_limit: int | None = None
+    speed: SpeedSettings = field(default_factory=SpeedSettings)
+    prompts: tuple[str, ...] = ("Once upon a time",)
+    new_tokens: int = 48
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Build the planned checkpoint and measure donor and pruned model. With its plan inside, it is the recipe."""
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    evaluation: Evaluation
+    name: str = ""
+    kind: Literal["run"] = "run"
+
+
+Spec = InspectSpec | MeasureSpec | PreviewSpec | RunSpec
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made."""
+
+    donor: Report
+    pruned: Report
+    checkpoint: str
+    versions: dict[str, str]
+    seconds: float
+
+
+Result = ModelInfo | LayerStats | Preview | RunResult
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a job stands. `eta_s` is the estimated seconds left in this stage, None while unknown."""
+
+    id: str
+    kind: str
+    state: State
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = "steps"
+    eta_s: float | None = None
+    error: str | None = None
+    ahead: int = 0
