@@ -15,13 +15,15 @@ TITLE = "Measuring the layers"
 
 @st.cache_data(ttl=60, show_spinner="Reading the model's files")
 def model_info(ref: ModelRef) -> ModelInfo:
-    """The model's size from its files, before anything is loaded. Failures are not cached."""
-    spec = InspectSpec(ref)
-    job = jobs.wait(state.store(), jobs.submit(state.store(), spec), timeout_s=120)
-    info = state.store().result(job.id)
-    if job.state != "done" or not isinstance(info, ModelInfo):
-        raise UserError(job.error or "The worker is busy with another job: the model's files are read after that.")
-    return info
+    """The model's size from its files, before anything is loaded. Raises UserError, which is not cached."""
+    spec, store = InspectSpec(ref), state.store()
+    job = jobs.wait(store, jobs.submit(store, spec), timeout_s=3)
+    while job.state not in jobs.FINISHED and not job.ahead:  # a worker that has just started takes a while
+        job = jobs.wait(store, job.id, timeout_s=1)
+    info = store.result(job.id)
+    if job.state == "done" and isinstance(info, ModelInfo):
+        return info
+    raise UserError(job.error or "The worker is busy with another job: this model is looked at after that one.")
 
 
 def show_info(info: ModelInfo) -> None:

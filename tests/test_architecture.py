@@ -1,10 +1,14 @@
 """Who may know whom, and how large a file may grow."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from importlinter.cli import lint_imports
+
+from prune_core import jobs
+from prune_core.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,17 +18,20 @@ def test_imports_keep_to_the_contracts(monkeypatch):
     assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0, "run `lint-imports` to see which"
 
 
-def test_the_app_process_never_imports_torch():
-    pages = [f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")]
-    code = f"""
+def test_the_app_process_never_imports_torch(tmp_path):
+    code = """
 import sys
 from streamlit.testing.v1 import AppTest
-for page in {pages!r}:
-    AppTest.from_file(page, default_timeout=60).run()
-heavy = sorted({{"torch", "transformers", "datasets", "lm_eval"}} & set(sys.modules))
-sys.exit(f"imported: {{heavy}}" if heavy else 0)
+for page in sys.argv[1:]:
+    AppTest.from_file(page, default_timeout=300).run()
+heavy = sorted({"torch", "transformers", "datasets", "lm_eval"} & set(sys.modules))
+sys.exit(f"imported: {heavy}" if heavy else 0)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    pages = [f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")]
+    home = {**os.environ, "LAYERSCOPE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code, *pages]
+    done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=False)
+    jobs.stop_worker(Store(tmp_path))
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,135 @@
+"""The whole job in a real browser, on the demo model: open, measure, point, preview, build, compare, refresh, cancel."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from prune_core import jobs
+from prune_core.store import Store
+from tests.e2e.conftest import AppServer
+from tests.e2e.driver import click_cell, drag_cells, open_page, settle, strangers, wait_for_map
+
+STATES = 17
+LONG_MS = 240_000  # a cold worker imports torch, and machines are slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = Store(tmp_path_factory.mktemp("home"))
+    yield store
+    jobs.stop_worker(store)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
+    """One tab through the whole story; the tests of this module run in order."""
+    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    open_page(page, url)
+    yield page
+    assert strangers(requests) == [], "the app must work offline"
+    context.close()
+
+
+def go(page: Page, name: str) -> None:
+    """Choose a page in the sidebar."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG_MS)
+    settle(page)
+
+
+def says(page: Page, words: str | re.Pattern[str]) -> None:
+    expect(page.get_by_text(words).first).to_be_visible(timeout=LONG_MS)
+
+
+def test_measure_the_demo_model(tab: Page) -> None:
+    says(tab, "Layers")
+    button = tab.get_by_role("button", name="Load and measure")
+    expect(button).to_be_enabled(timeout=LONG_MS)
+    button.click()
+    says(tab, re.compile("Measured: 16 layers on"))
+    settle(tab)
+
+
+def test_click_a_cell_and_read_its_block_and_its_cost(tab: Page) -> None:
+    go(tab, "Redundancy")
+    wait_for_map(tab)
+    click_cell(tab, (9, 13), STATES)
+    says(tab, "Drop layers 9 to 12 (4 of 16)")
+    says(tab, "Loss (nats per token)")
+    settle(tab)
+
+
+def test_drag_a_box_then_undo(tab: Page) -> None:
+    drag_cells(tab, (5, 6), (6, 8), STATES)
+    says(tab, "Drop layers 5 to 7 (3 of 16)")
+    settle(tab)
+    tab.get_by_role("button", name="Undo").click()
+    says(tab, "Drop layers 9 to 12 (4 of 16)")
+    settle(tab)
+
+
+def test_the_choice_survives_a_refresh_and_a_page_change(tab: Page) -> None:
+    tab.reload()
+    settle(tab)
+    says(tab, "Drop layers 9 to 12 (4 of 16)")
+    go(tab, "Plan")
+    says(tab, "Drop layers 9 to 12 (4 of 16)")
+    says(tab, re.compile("the donor's"))
+
+
+def test_build_refresh_in_mid_job_and_compare(tab: Page) -> None:
+    go(tab, "Benchmark")
+    tab.get_by_text("What is measured").click()
+    limit = tab.get_by_label("Items per task")
+    limit.fill("10")
+    limit.press("Enter")
+    settle(tab)
+    tab.get_by_role("button", name=re.compile("^Build and compare")).click()
+    says(tab, re.compile("Build and compare: .*(of|waiting|starting)"))
+    tab.reload()
+    says(tab, "Take it with you")
+    settle(tab)
+    says(tab, "What they write")
+    table = tab.get_by_test_id("stDataFrame").first
+    expect(table).to_be_visible()
+
+
+def test_the_checkpoint_is_there_and_whole(home: Store) -> None:
+    (run_id,) = home.ids("run")
+    folder = home.folder(run_id) / "checkpoint"
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "recipe.json", "README.md"} <= names
+    assert not list(Path(home.home).rglob(".*partial*"))
+
+
+def test_cancel_a_job(tab: Page, home: Store) -> None:
+    tab.get_by_role("button", name=re.compile("^Build and compare")).click()
+    tab.get_by_role("button", name="Cancel").click(timeout=LONG_MS)
+    says(tab, "Build and compare was cancelled. Nothing half-made was kept.")
+    job = home.job(home.ids("run")[0])
+    assert job is not None and job.state == "cancelled"
+
+
+def test_the_runs_page_lists_both(tab: Page) -> None:
+    go(tab, "Runs")
+    expect(tab.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+def test_a_killed_worker_leaves_the_app_alive(tab: Page, home: Store) -> None:
+    go(tab, "Benchmark")
+    tab.get_by_role("button", name=re.compile("^Build and compare")).click()
+    expect(tab.get_by_role("button", name="Cancel")).to_be_visible(timeout=LONG_MS)
+    jobs.stop_worker(home)
+    says(tab, re.compile("The worker process was killed"))
+    go(tab, "Redundancy")
+    wait_for_map(tab)
+    click_cell(tab, (3, 5), STATES)
+    says(tab, "Drop layers 3 to 4 (2 of 16)")
+    says(tab, "Loss (nats per token)")

@@ -1,0 +1,128 @@
+"""The pages by themselves, fed from a store that holds finished answers: no worker runs here."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from prune_core import jobs
+from prune_core.specs import Job, MeasureSpec, PreviewSpec
+from prune_core.store import Store
+from prune_core.types import Calibration, LayerStats, ModelRef, Preview, drop_plan
+
+LAYERS = 16
+MEASURE = MeasureSpec(ModelRef(), Calibration())
+
+
+def maps() -> LayerStats:
+    """Made-up maps in which likeness falls with distance, and layers 9 to 12 do nothing."""
+    place = np.cumsum([0.0] + [0.0 if 9 <= layer <= 12 else 0.06 for layer in range(LAYERS)])
+    angle = np.abs(place[:, None] - place[None, :])
+    alike = np.cos(np.pi * angle)
+    values = {"cosine": alike, "angular": angle, "angular_last": angle, "cka": np.clip(alike, 0, 1)}
+    return LayerStats(LAYERS, values, {name: np.full_like(angle, 0.01) for name in values}, 64, 8000, 1.5)
+
+
+def keep(store: Store, spec, result) -> None:
+    job_id = jobs.job_id(spec)
+    store.save_spec(job_id, spec)
+    store.save_result(job_id, result)
+    store.save_job(Job(job_id, spec.kind, "done"))
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    store = Store(tmp_path)
+    keep(store, MEASURE, maps())
+    for layers in ([9, 10, 11, 12], [2], [2, 9, 10, 11, 12], [3, 4, 5]):
+        plan = drop_plan(LAYERS, layers)
+        keep(store, PreviewSpec(ModelRef(), Calibration(), plan), Preview(plan, 1.5, 1.6, 0.01, 8000, 0.4))
+    return store
+
+
+def page(name: str) -> AppTest:
+    app = AppTest.from_file(f"pages/{name}.py", default_timeout=60).run()
+    assert not app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.info])
+
+
+def gesture(app: AppTest, i: int, j: int) -> None:
+    """What the map sends when cell (i, j) is clicked."""
+    seen = app.session_state["map_cosine_seen"]
+    app.session_state["map_cosine"] = {
+        "gestures": [{"n": seen["seen"] + 1, "session": seen["session"], "rect": [i, j, i, j]}]
+    }
+    app.run()
+    assert not app.exception
+
+
+@pytest.mark.usefixtures("store")
+def test_a_click_chooses_its_block_and_shows_what_it_costs():
+    app = page("redundancy")
+    assert "Nothing chosen yet" in words(app)
+    gesture(app, 9, 13)
+    assert "Drop layers 9 to 12 (4 of 16)" in words(app)
+    assert app.metric[0].value == "1.600"
+    assert app.metric[0].delta == "+0.100 ± 0.010"
+
+
+@pytest.mark.usefixtures("store")
+def test_the_choice_survives_a_new_session_and_undo_takes_it_back():
+    gesture(page("redundancy"), 13, 9)
+    again = page("plan")
+    assert "Drop layers 9 to 12 (4 of 16)" in words(again)
+    next(button for button in again.button if button.label == "Undo").click().run()
+    assert "Nothing chosen yet" in words(again)
+    assert "Nothing chosen yet" in words(page("redundancy"))
+
+
+@pytest.mark.usefixtures("store")
+def test_clicks_add_up_when_asked_to_and_a_second_click_takes_out():
+    app = page("redundancy")
+    app.segmented_control(key="click").set_value("adds to the choice").run()
+    gesture(app, 9, 13)
+    gesture(app, 2, 3)
+    assert "Drop layers 2, 9 to 12 (5 of 16)" in words(app)
+    gesture(app, 2, 3)
+    assert "Drop layers 9 to 12 (4 of 16)" in words(app)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_threshold_names_what_it_would_choose():
+    app = page("redundancy")
+    app.toggle(key="threshold_on").set_value(True).run()
+    app.slider(key="threshold_cosine").set_value(1.0).run()
+    button = next(button for button in app.button if button.label.startswith("Choose layers"))
+    assert button.label == "Choose layers 9 to 12"
+    button.click().run()
+    assert "Drop layers 9 to 12 (4 of 16)" in words(app)
+
+
+@pytest.mark.usefixtures("store")
+def test_all_layers_cannot_be_chosen():
+    app = page("redundancy")
+    gesture(app, 0, 16)
+    assert "Nothing chosen yet" in words(app)
+    assert any("keep at least one" in toast.value for toast in app.toast)
+
+
+@pytest.mark.usefixtures("store")
+def test_layers_by_hand():
+    app = page("plan")
+    app.text_input[0].set_value("3-5")
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert "Drop layers 3 to 5 (3 of 16)" in words(app)
+    app.text_input[0].set_value("five")
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert "names no layers" in app.error[0].value
+
+
+@pytest.mark.parametrize("name", ["redundancy", "plan", "benchmark", "runs"])
+def test_pages_say_what_to_do_before_anything_is_measured(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    app = page(name)
+    assert app.info
