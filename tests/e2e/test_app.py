@@ -1,4 +1,4 @@
-"""The whole job in a real browser, on the demo model: open, measure, point, preview, build, compare, refresh, cancel."""
+"""The whole job in a real browser, on the demo model: measure, point, preview, build, compare, refresh, cancel."""
 
 import re
 from collections.abc import Iterator
