@@ -1,0 +1,12 @@
+"""What a model is worth, measured: the same functions for the donor and for the pruned model.
+
+    perplexity.py   loss and perplexity on held-out text, by sliding windows
+    tasks.py        accuracy on lm-evaluation-harness tasks, on the model that is already in memory
+                    (task_list.py finds the tasks, harness.py scores them)
+    speed.py        prefill and decode speed, models in turn
+    memory.py       parameters, weights, KV cache, peak memory, disk
+    generate.py     greedy text, one token at a time
+    forward.py      how all of them call a model: context limit, last logits only
+
+Everything returns `Metric`s that carry their unit, standard error and settings. Nothing here changes a model.
+"""

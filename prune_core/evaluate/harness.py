@@ -1,0 +1,147 @@
+"""lm-evaluation-harness on the model in memory. tasks.py imports this only when tasks are run, as it takes seconds."""
+
+import copy
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
+
+import lm_eval.api.task
+import lm_eval.utils
+import numpy as np
+import torch
+from lm_eval.evaluator import evaluate
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks.manager import TaskDict
+from tqdm import tqdm
+from transformers import PreTrainedModel
+
+from prune_core.types import Progress, UserError
+
+BATCH = 64
+LOGIT_BYTES = 2**31
+FEWSHOT_SEED = 1234
+"""lm-eval's own default for few-shot sampling, for numpy and for torch; Python's `random` starts from 0."""
+
+
+_HFLM: Any = HFLM  # the decorator that registers it hides its type
+
+
+class ResidentLM(_HFLM):
+    """lm-eval's model class around a model in memory: reports progress and keeps batches within memory.
+
+    Scores are those of HFLM at the same batch size. The tokenizer is copied, because HFLM gives it a pad token.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, progress: Progress) -> None:
+        super().__init__(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=BATCH)
+        self.progress = progress
+        self.truncated: Counter[str] = Counter()
+        self.cache_hook = _Ticks(progress)
+        self._task_of: list[str] = []
+        self._fit_batch(self.max_length)
+
+    def loglikelihood(self, requests: list, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        self._task_of = [request.task_name for request in requests]
+        self.progress.stage("scoring tasks", len(requests), "requests")
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def loglikelihood_rolling(self, requests: list, disable_tqdm: bool = True) -> list[float]:
+        self.progress.stage("scoring text", len(requests), "requests")
+        return super().loglikelihood_rolling(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: list, disable_tqdm: bool = True) -> list[str]:
+        self.progress.stage("writing answers", len(requests), "requests")
+        return super().generate_until(requests, disable_tqdm=True)
+
+    def _loglikelihood_tokens(
+        self, requests: list, disable_tqdm: bool = True, override_bs: int | None = None
+    ) -> list[tuple[float, bool]]:
+        lengths = [len(context) + len(continuation) for _, context, continuation in requests]
+        if override_bs is None:  # otherwise these are windows of loglikelihood_rolling, already a batch
+            cut = (task for task, length in zip(self._task_of, lengths, strict=True) if length > self.max_length + 1)
+            self.truncated = Counter(cut)
+            self._fit_batch(min(max(lengths), self.max_length))
+        return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
+
+    def _fit_batch(self, longest: int) -> None:
+        """As many sequences of `longest` tokens as keep the logits and their log-softmax within LOGIT_BYTES."""
+        each = 2 * longest * self.config.get_text_config().vocab_size * self.model.dtype.itemsize
+        self.batch_size_per_gpu = max(1, min(BATCH, LOGIT_BYTES // each))
+
+
+class _Ticks:
+    """Told of every answer, as lm-eval tells its cache: one tick each, and a stop at the first that is not a number."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def add_partial(self, attr: str, req: Any, res: Any) -> None:
+        score = res[0] if isinstance(res, tuple) else res
+        if isinstance(score, float) and math.isnan(score):
+            raise UserError("The model's scores are not numbers: it overflows in its dtype, choose float32 for it.")
+        self.progress.advance()
+
+
+def score(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    chosen: TaskDict,
+    limit: int | None,
+    progress: Progress,
+) -> tuple[Any, ResidentLM]:
+    """lm-eval's results for `chosen`, as its command line gives them, and the model class that scored them."""
+    with _quiet(), _templates_compiled_once(), _cancellable(model, progress):
+        lm = ResidentLM(model, tokenizer, progress)
+        for task in chosen["tasks"].values():
+            if task.get_config("num_fewshot") is None:
+                task.set_config("num_fewshot", 0)
+            task.set_fewshot_seed(FEWSHOT_SEED)
+        # Some tasks draw from the global generators, which lm-eval's command line seeds like this.
+        random.seed(0)
+        np.random.seed(FEWSHOT_SEED)
+        torch.manual_seed(FEWSHOT_SEED)
+        # evaluate, not simple_evaluate: the same scores without its report on the machine, a second of subprocesses.
+        results = evaluate(lm, chosen, limit=limit, log_samples=False)
+    if results is None:
+        raise RuntimeError("lm-eval returned no results: it takes this process for one of several")
+    return results, lm
+
+
+@contextmanager
+def _cancellable(model: PreTrainedModel, progress: Progress) -> Iterator[None]:
+    """A tick of nothing before every forward pass, so that cancelling takes effect within one batch or one token."""
+    hook = model.register_forward_pre_hook(lambda *_: progress.advance(0))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """lm-eval's warnings and progress bars off; errors still show. What its warnings tell, our notes tell."""
+    logger, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    lm_eval.api.task.tqdm = partial(tqdm, disable=True)  # it offers no switch for the bar of each task
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        lm_eval.api.task.tqdm = bar
+
+
+@contextmanager
+def _templates_compiled_once() -> Iterator[None]:
+    """lm-eval compiles Jinja templates anew for every item, which takes longer than scoring does on a small model."""
+    environment = vars(lm_eval.utils.env)
+    environment["from_string"] = cache(lm_eval.utils.env.from_string)
+    try:
+        yield
+    finally:
+        del environment["from_string"]  # the class's own method shows again

@@ -1,0 +1,185 @@
+"""Loss and perplexity on held-out text by sliding windows, as transformers' documentation defines it.
+
+https://huggingface.co/docs/transformers/perplexity: windows of `context` tokens start every `stride` tokens; a window
+scores only the tokens that no earlier window scored, the others are context. The very first token of a stream has
+nothing before it and is not scored. Perplexity is exp(mean loss over all scored tokens).
+
+One difference, on purpose: where windows overlap, the documentation's code weights each window's mean loss by one token
+too few (it subtracts the first token, which is masked there anyway). Here every scored token weighs the same. With
+stride = context, and for a text of one window, the two are equal.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from prune_core.evaluate.forward import require_context, tail_logits
+from prune_core.types import HeldOut, Metric, Progress, Silent, UserError
+
+CPU_BATCH_TOKENS = 4096
+GPU_BATCH_TOKENS = 32768
+LOGIT_BYTES = 2**29
+SOFTMAX_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Window:
+    """One forward pass over `tokens`, of which the last `scored` are scored. `stream` numbers the text it is from."""
+
+    stream: int
+    tokens: list[int]
+    scored: int
+
+
+def windows(stream: int, tokens: list[int], context: int, stride: int) -> Iterator[Window]:
+    """The sliding windows over one stream of tokens; together they score tokens 1, 2, ... once each.
+
+    With stride = context the first token of every window has nothing before it, so it is not scored.
+    """
+    scored_to = 0
+    for begin in range(0, len(tokens), stride):
+        end = min(begin + context, len(tokens))
+        scored = min(end - scored_to, end - begin - 1)
+        if scored > 0:
+            yield Window(stream, tokens[begin:end], scored)
+        scored_to = end
+        if end == len(tokens):
+            return
+
+
+def perplexity(
+    model: PreTrainedModel,
+    tokenizer: Any,
+    heldout: HeldOut,
+    documents: list[str],
+    progress: Progress | None = None,
+) -> tuple[Metric, ...]:
+    """Metrics "perplexity" and "loss" (nats per token) of `documents`, with standard errors.
+
+    The standard error of the loss treats documents (windows when `heldout.joined`) as the sampling units of a ratio
+    estimator; perplexity's follows by the delta method: perplexity times the error of the loss. `samples` counts scored
+    tokens. A perplexity too large for a float is left out, and the loss says so. UserError when the context does not
+    fit the model, when there is too little text, and when the loss is not a number.
+    """
+    progress = progress or Silent()
+    _check(model, heldout)
+    streams = _streams(tokenizer, heldout, documents)
+    every = [w for i, tokens in enumerate(streams) for w in windows(i, tokens, heldout.context, heldout.stride)]
+    if not every:
+        raise UserError("The held-out text has fewer than two tokens: give more text.")
+    losses = window_losses(model, every, progress)
+    counts = np.array([w.scored for w in every], dtype=np.float64)
+    if not heldout.joined:
+        losses, counts = _per_stream(losses, every), _per_stream(counts, every)
+    return _metrics(model, heldout, losses, counts)
+
+
+def window_losses(model: PreTrainedModel, every: list[Window], progress: Progress) -> np.ndarray:
+    """Summed negative log-likelihood (nats) of each window's scored tokens, float64 [len(every)].
+
+    Windows of like length share a batch, padded on the right, so no padding is ever before a token that counts.
+    """
+    losses = np.zeros(len(every))
+    progress.stage("perplexity", len(every), "windows")
+    order = sorted(range(len(every)), key=lambda i: (-len(every[i].tokens), -every[i].scored))
+    while order:
+        size = _batch_size(model, every[order[0]])
+        batch, order = order[:size], order[size:]
+        losses[batch] = _batch_losses(model, [every[i] for i in batch])
+        progress.advance(len(batch))
+    return losses
+
+
+@torch.inference_mode()
+def _batch_losses(model: PreTrainedModel, batch: list[Window]) -> np.ndarray:
+    """Summed loss of each window, float64 [B]; softmax in float32 on a chunk of rows at a time, sums in float64."""
+    length = max(len(w.tokens) for w in batch)
+    ids = torch.tensor([w.tokens + [0] * (length - len(w.tokens)) for w in batch], device=model.device)
+    mask = torch.tensor([[1] * len(w.tokens) + [0] * (length - len(w.tokens)) for w in batch], device=model.device)
+    rows = [i for i, w in enumerate(batch) for _ in range(w.scored)]
+    targets = [t for w in batch for t in range(len(w.tokens) - w.scored, len(w.tokens))]
+    first = min(targets) - 1
+    logits, _ = tail_logits(model, ids, length - first, attention_mask=mask, use_cache=False)
+    sums = np.zeros(len(batch))
+    for start in range(0, len(rows), SOFTMAX_ROWS):
+        row = torch.tensor(rows[start : start + SOFTMAX_ROWS], device=model.device)
+        target = torch.tensor(targets[start : start + SOFTMAX_ROWS], device=model.device)
+        nll = cross_entropy(logits[row, target - 1 - first].float(), ids[row, target], reduction="none")
+        np.add.at(sums, row.cpu().numpy(), nll.cpu().double().numpy())
+    return sums
+
+
+def _batch_size(model: PreTrainedModel, longest: Window) -> int:
+    """Windows a batch: some thousands of tokens, and logits that stay within LOGIT_BYTES."""
+    tokens = CPU_BATCH_TOKENS if model.device.type == "cpu" else GPU_BATCH_TOKENS
+    row_bytes = (longest.scored + 1) * model.config.get_text_config().vocab_size * model.dtype.itemsize
+    return max(1, min(tokens // len(longest.tokens), LOGIT_BYTES // row_bytes))
+
+
+def _check(model: PreTrainedModel, heldout: HeldOut) -> None:
+    if not 1 <= heldout.stride <= heldout.context or heldout.context < 2:
+        raise UserError(
+            f"Context {heldout.context} and stride {heldout.stride} would leave tokens out: "
+            "choose a context of 2 or more and a stride from 1 to the context."
+        )
+    if heldout.max_tokens < 2:
+        raise UserError(f"A limit of {heldout.max_tokens} tokens leaves nothing to score: allow at least 2.")
+    require_context(model, heldout.context, "The windows have", "choose a shorter context")
+
+
+def _streams(tokenizer: Any, heldout: HeldOut, documents: list[str]) -> list[list[int]]:
+    """Token ids of each stream, with the tokenizer's own special tokens, together at most `max_tokens` tokens."""
+    texts = ["\n\n".join(documents)] if heldout.joined else (text for d in documents if (text := d.strip()))
+    streams, left = [], heldout.max_tokens
+    for text in texts:
+        ids = tokenizer(text, verbose=False)["input_ids"][:left]
+        streams.append(ids)
+        left -= len(ids)
+        if left < 2:  # a single token would be read and never scored
+            break
+    return streams
+
+
+def _per_stream(values: np.ndarray, every: list[Window]) -> np.ndarray:
+    """Sums of `values` over the windows of each stream that has any."""
+    sums = np.bincount([w.stream for w in every], weights=values)
+    return sums[np.unique([w.stream for w in every])]
+
+
+def ratio_stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
+    """Standard error of sum(sums) / sum(counts), units drawn independently; None for fewer than two units.
+
+    Linearised ratio estimator (Cochran, Sampling Techniques, eq. 2.46): residuals sums - mean * counts.
+    """
+    units = len(sums)
+    if units < 2:
+        return None
+    residuals = sums - sums.sum() / counts.sum() * counts
+    return float(np.sqrt(units / (units - 1) * np.square(residuals).sum()) / counts.sum())
+
+
+def _metrics(model: PreTrainedModel, heldout: HeldOut, losses: np.ndarray, counts: np.ndarray) -> tuple[Metric, ...]:
+    loss, stderr, tokens = float(losses.sum() / counts.sum()), ratio_stderr(losses, counts), int(counts.sum())
+    if not math.isfinite(loss):
+        dtype = str(model.dtype).removeprefix("torch.")
+        raise UserError(f"The loss on held-out text is {loss}: the model overflows in {dtype}, choose float32 for it.")
+    units = "documents joined" if heldout.joined else f"{len(losses):,} documents scored separately"
+    note = f"context {heldout.context}, stride {heldout.stride}, {units}, {tokens:,} tokens"
+    task = Path(heldout.source).name if heldout.subset is None else f"{Path(heldout.source).name} {heldout.subset}"
+    try:
+        value = math.exp(loss)
+    except OverflowError:
+        note += "; perplexity, exp(loss), is too large to write"
+        return (Metric("loss", task, loss, "nats/token", False, stderr, None, tokens, note),)
+    spread = None if stderr is None else value * stderr
+    return (
+        Metric("perplexity", task, value, "", False, spread, None, tokens, note),
+        Metric("loss", task, loss, "nats/token", False, stderr, None, tokens, note),
+    )

@@ -1,0 +1,177 @@
+"""Finds lm-eval tasks by name: in a local folder first, then among lm-eval's own. Slow to import, so only by need."""
+
+import difflib
+import functools
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+import datasets.config
+import huggingface_hub.constants
+import jinja2
+import yaml
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._index import Entry, Kind
+from lm_eval.tasks._yaml_loader import load_yaml
+from lm_eval.tasks.manager import TaskDict
+
+from prune_core.types import UserError
+
+HUB_TIMEOUT_S = 3
+LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
+"""Values of `dataset_path` that read files instead of the hub."""
+
+
+def load_tasks(names: tuple[str, ...], folder: Path | None) -> TaskDict:
+    """The tasks and groups called `names`, with their items. Data files are found relative to the YAML that names them.
+
+    UserError for a folder without tasks, an unknown name, a task that cannot be read, and a data set out of reach.
+    """
+    manager = _local(folder) if folder else None
+    if manager is None or not _complete(manager, names):
+        manager = _with_builtin(manager)
+    for name in names:
+        _require_known(name, manager, folder)
+    with _quiet_loading(), _offline_when_unreachable(manager, names):
+        try:
+            return manager.load(list(names))
+        except ConnectionError as error:
+            raise UserError(
+                f"A data set of {', '.join(names)} is not on this machine and the hub is out of reach ({error}): "
+                "connect to the network, or use tasks from a local folder."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, ImportError, yaml.YAMLError, jinja2.TemplateError) as error:
+            raise UserError(f"The tasks {', '.join(names)} could not be read ({error}): check their files.") from error
+
+
+def _local(folder: Path) -> TaskManager:
+    """A manager of the YAML tasks in `folder` alone."""
+    files = sorted(folder.glob("**/*.yaml"))
+    if not files:
+        raise UserError(f"There is no YAML task in {folder}: give a folder that holds lm-eval task files.")
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    for entry in manager.task_index.values():
+        if entry.kind is Kind.TASK:
+            _anchor(entry)
+    return manager
+
+
+def _anchor(entry: Entry) -> None:
+    """Make relative data files of a task absolute: `datasets` would look for them where the process was started."""
+    if entry.yaml_path is None or not entry.cfg:
+        return
+    kwargs = dict(entry.cfg.get("dataset_kwargs") or {})
+    found = {key: _absolute(kwargs[key], entry.yaml_path.parent) for key in ("data_files", "data_dir") if key in kwargs}
+    if found:
+        config = load_yaml(entry.yaml_path)  # the index holds it without its !function values
+        entry.cfg, entry.yaml_path = {**config, "dataset_kwargs": {**kwargs, **found}}, None
+
+
+def _absolute(files: Any, folder: Path) -> Any:
+    """`files` (a path, or a list or dict of them) with each path that exists beside the YAML made absolute."""
+    if isinstance(files, dict):
+        return {key: _absolute(value, folder) for key, value in files.items()}
+    if isinstance(files, list):
+        return [_absolute(value, folder) for value in files]
+    return str(folder / files) if (folder / files).exists() else files
+
+
+def _complete(manager: TaskManager, names: tuple[str, ...]) -> bool:
+    """Whether all `names` and the members of those that are groups are in the manager's index."""
+    entries = [manager.task_index.get(name) for name in names]
+    members = [m for e in entries if e and e.cfg and e.kind is Kind.GROUP for m in e.cfg.get("task") or []]
+    return None not in entries and all(m in manager.task_index for m in members if isinstance(m, str))
+
+
+@functools.cache
+def _builtin() -> TaskManager:
+    """lm-eval's own fourteen thousand tasks; reading their YAML takes seconds, so once a process."""
+    return TaskManager()
+
+
+def _with_builtin(local: TaskManager | None) -> TaskManager:
+    """`local` with lm-eval's own tasks beside its own, which win where names clash."""
+    if local is None:
+        return _builtin()
+    for name, entry in _builtin().task_index.items():
+        local.task_index.setdefault(name, entry)
+    return local
+
+
+def _require_known(name: str, manager: TaskManager, folder: Path | None) -> None:
+    if name in manager.task_index:
+        return
+    close = difflib.get_close_matches(name, manager.task_index, n=5, cutoff=0.5)
+    broken = [problem for file in sorted(folder.glob("**/*.yaml")) if (problem := _problem(file))] if folder else []
+    hint = f"did you mean {', '.join(close)}?" if close else "check the spelling."
+    unreadable = f" These files in the folder could not be read: {'; '.join(broken)}." if broken else ""
+    raise UserError(f"There is no task called '{name}'{f' in {folder}' if folder else ''}: {hint}{unreadable}")
+
+
+def _problem(file: Path) -> str | None:
+    """What is wrong with a YAML file that lm-eval's index passes over in silence."""
+    try:
+        load_yaml(file, resolve_func=False)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return f"{file.name} ({' '.join(str(error).split())})"
+    return None
+
+
+@contextmanager
+def _offline_when_unreachable(manager: TaskManager, names: tuple[str, ...]) -> Iterator[None]:
+    """Where the hub does not answer, say so to `datasets` first: else each task spends half a minute on retries.
+
+    Data sets that are in the local cache load all the same. Tasks that name local files never ask.
+    """
+    switches: tuple[Any, ...] = (huggingface_hub.constants, datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in switches]
+    if not all(before) and any(_asks_hub(manager, name) for name in names) and not _hub_answers():
+        for module in switches:
+            module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(switches, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _asks_hub(manager: TaskManager, name: str) -> bool:
+    """Whether loading `name` fetches a data set by its hub id, as far as its YAML tells."""
+    entry = manager.task_index.get(name)
+    if entry is None or not entry.cfg:
+        return True
+    if entry.kind is Kind.GROUP:
+        return any(not isinstance(m, str) or _asks_hub(manager, m) for m in entry.cfg.get("task") or [])
+    return "custom_dataset" not in entry.cfg and entry.cfg.get("dataset_path") not in LOCAL_READERS
+
+
+def _hub_answers() -> bool:
+    """Whether anything answers at the hub's address, through the proxy that the environment names."""
+    request = urllib.request.Request(huggingface_hub.constants.ENDPOINT, method="HEAD")
+    try:
+        urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
+    except urllib.error.HTTPError:  # an answer, if an unfriendly one
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """lm-eval's warnings and `datasets`' progress bars off while tasks load."""
+    logger, bars = logging.getLogger("lm_eval"), datasets.utils.are_progress_bars_disabled()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if not bars:
+            datasets.enable_progress_bars()
