@@ -1,0 +1,94 @@
+"""Text becomes token batches: documents from a file, a hub dataset or the demo corpus, a seeded draw, right padding."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from prune_core import assets
+from prune_core.capture import Batch
+from prune_core.documents import READERS, read_dataset, read_file
+from prune_core.types import Calibration, HeldOut, UserError
+
+MIN_TOKENS = 2
+"""A shorter document has no next token to predict, and says nothing of how layers use context."""
+
+
+def load_documents(source: str, subset: str | None = None, split: str = "train", column: str = "text") -> list[str]:
+    """The documents of a text file, or of a dataset on the hub (or in a local folder), stripped, without empty ones.
+
+    Raises UserError where the source is not there, cannot be read, lacks the column, or is empty.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        texts = read_file(path, column)
+    elif path.suffix.lower() in READERS or path.is_absolute() or source.startswith((".", "~")):
+        if not path.is_dir():
+            raise UserError(f"There is no text file {source}: check the path.")
+        texts = read_dataset(str(path), subset, split, column)
+    else:
+        texts = read_dataset(source, subset, split, column)
+    documents = [text.strip() for text in texts if text.strip()]
+    if not documents:
+        raise UserError(f"{source} is empty: give a file or dataset with text in it.")
+    return documents
+
+
+def heldout_documents(heldout: HeldOut) -> list[str]:
+    """The documents that perplexity is measured on, in their order."""
+    if heldout.source == "demo":
+        return load_documents(str(assets.HELDOUT_TEXT))
+    return load_documents(heldout.source, heldout.subset, heldout.split, heldout.column)
+
+
+def calibration_documents(calibration: Calibration) -> list[str]:
+    """All documents that the calibration sequences are drawn from, in their order."""
+    if calibration.source == "demo":
+        return load_documents(str(assets.CALIBRATION_TEXT))
+    return load_documents(calibration.source, calibration.subset, calibration.split, calibration.column)
+
+
+def calibration_batches(calibration: Calibration, tokenizer: Any, batch_size: int) -> list[Batch]:
+    """`samples` documents drawn without replacement, tokenised with the usual special tokens and cut to `seq_len`.
+
+    Documents of fewer than 2 tokens are passed over; where there are fewer documents than asked for, all are used. The
+    sequences and their order depend on the text, tokenizer and seed only, never on `batch_size`.
+    """
+    if calibration.samples < 1 or calibration.seq_len < MIN_TOKENS:
+        raise UserError(
+            f"{calibration.samples} samples of {calibration.seq_len} tokens are too few: take at least 1 sample of 2."
+        )
+    documents = calibration_documents(calibration)
+    sequences = _draw(documents, calibration, tokenizer)
+    if not sequences:
+        raise UserError(
+            f"The calibration text is too short: none of its {len(documents)} documents has {MIN_TOKENS} tokens; "
+            "add longer text."
+        )
+    return [_pad(sequences[i : i + batch_size], tokenizer) for i in range(0, len(sequences), batch_size)]
+
+
+def _draw(documents: list[str], calibration: Calibration, tokenizer: Any) -> list[list[int]]:
+    """Token ids of the drawn documents, in the order of the draw."""
+    order = np.random.default_rng(calibration.seed).permutation(len(documents))
+    sequences: list[list[int]] = []
+    for begin in range(0, len(order), calibration.samples):
+        texts = [documents[k] for k in order[begin : begin + calibration.samples]]
+        found = tokenizer(texts, truncation=True, max_length=calibration.seq_len)["input_ids"]
+        sequences += [ids for ids in found if len(ids) >= MIN_TOKENS]
+        if len(sequences) >= calibration.samples:
+            break
+    return sequences[: calibration.samples]
+
+
+def _pad(sequences: list[list[int]], tokenizer: Any) -> Batch:
+    """One batch. Which token fills the padding does not matter, since nothing looks at it."""
+    fill = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
+    longest = max(map(len, sequences))
+    ids = torch.full((len(sequences), longest), fill, dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = torch.tensor(sequence)
+        mask[row, : len(sequence)] = 1
+    return Batch(ids, mask)

@@ -1,0 +1,134 @@
+"""Unbiased linear CKA of all pairs of states, by minibatches of tokens.
+
+HSIC_1 of Song et al. 2012 ("Feature selection via dependence maximization", JMLR 13) for n tokens, K and L the Gram
+matrices of two states with their diagonals set to 0:
+
+    HSIC_1 = [tr(K L) + (1'K1)(1'L1) / ((n-1)(n-2)) - 2 / (n-2) * 1'K L1] / (n (n-3))
+
+summed over minibatches as in Nguyen et al. 2021 (arXiv 2010.15327): CKA(i, j) = sum HSIC_1(i, j) divided by
+sqrt(sum HSIC_1(i, i) * sum HSIC_1(j, j)).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prune_core.similarity.tokens import Estimate
+from prune_core.types import UserError
+
+MIN_TOKENS = 4
+"""HSIC_1 needs this many tokens."""
+
+ROWS = 128
+"""Gram matrices are made by blocks of rows, right of the diagonal only."""
+
+CONSTANT = 1e-26
+"""A state whose HSIC_1 with itself is below this times (mean squared norm)^2 is constant up to rounding."""
+
+
+class MinibatchCKA:
+    """Accumulates HSIC_1 of all pairs of states over minibatches of exactly `tokens` tokens, in the order they come.
+
+    Tokens are kept across batches, so that the batch size does not matter. A last, incomplete minibatch is left out,
+    unless it is the only one.
+    """
+
+    def __init__(self, states: int, tokens: int) -> None:
+        if tokens < MIN_TOKENS:
+            raise UserError(f"CKA on minibatches of {tokens} tokens is not defined: take at least {MIN_TOKENS}.")
+        self._states, self._tokens = states, tokens
+        self._room = torch.empty(0)
+        self._filled = 0
+        self._hsic: list[np.ndarray] = []
+        self._square_norms: list[np.ndarray] = []
+
+    def update(self, states: Tensor, lengths: Tensor) -> None:
+        """states: [S, N, D], lengths: [B], as `capture.Accumulator` has them."""
+        if self._room.numel() == 0:
+            shape = (self._states, self._tokens, states.shape[2])
+            self._room = torch.empty(shape, dtype=torch.float32, device=states.device)
+        begin = 0
+        while begin < states.shape[1]:
+            taken = min(states.shape[1] - begin, self._tokens - self._filled)
+            self._room[:, self._filled : self._filled + taken].copy_(states[:, begin : begin + taken])
+            self._filled += taken
+            begin += taken
+            if self._filled == self._tokens:
+                self._finish_minibatch()
+
+    def estimate(self) -> Estimate:
+        """CKA and its standard error, float64 [S, S]; the diagonal is 1.
+
+        A constant state has nothing to relate to and gets 0 with every other. The standard error is the jackknife over
+        minibatches, NaN (unknown) where there is only one. Raises UserError for fewer than 4 tokens in all.
+        """
+        if not self._hsic:
+            if self._filled < MIN_TOKENS:
+                raise UserError(f"The text has {self._filled} tokens and CKA needs {MIN_TOKENS}: give longer text.")
+            self._finish_minibatch()
+        hsic, square_norms = np.stack(self._hsic), np.stack(self._square_norms)
+        total, floor = hsic.sum(0), CONSTANT * np.square(square_norms).sum(0)
+        return Estimate(_cka(total, floor), _jackknife(hsic, total, floor))
+
+    def _finish_minibatch(self) -> None:
+        minibatch = self._room[:, : self._filled]
+        self._filled = 0
+        norms = torch.linalg.vector_norm(minibatch, dim=(1, 2))
+        self._square_norms.append(norms.square().cpu().double().numpy() / minibatch.shape[1])
+        self._hsic.append(hsic_of_pairs(minibatch))
+
+
+def hsic_of_pairs(features: Tensor) -> np.ndarray:
+    """HSIC_1 float64 [S, S] of all pairs of S states; features: float32 [S, n, D], centred here in place.
+
+    Centring changes nothing in exact arithmetic, and saves float32 from the states' common offset. Vectorised Gram
+    matrices give all traces as one product; only blocks on and right of the diagonal are made.
+    """
+    n = features.shape[1]
+    features -= features.mean(1, keepdim=True)
+    traces, own = [], []
+    for begin in range(0, n, ROWS):
+        rows = features[:, begin : begin + ROWS]
+        block = torch.bmm(rows, rows.mT)
+        diagonal = block.diagonal(dim1=1, dim2=2)
+        own.append(diagonal.clone())
+        diagonal.zero_()
+        traces.append(_products(block))
+        if begin + ROWS < n:
+            traces.append(2 * _products(torch.bmm(rows, features[:, begin + ROWS :].mT)))
+    row_sums = torch.bmm(features, features.sum(1).unsqueeze(2)).squeeze(2) - torch.cat(own, 1)
+    trace = torch.stack(traces).cpu().double().sum(0).numpy()
+    sums = row_sums.cpu().double().numpy()
+    total = sums.sum(1)
+    return (trace + np.outer(total, total) / ((n - 1) * (n - 2)) - 2 / (n - 2) * sums @ sums.T) / (n * (n - 3))
+
+
+def _products(blocks: Tensor) -> Tensor:
+    """[S, S]: the sum of the entrywise product of each pair of blocks [S, a, b]."""
+    flat = blocks.flatten(1)
+    return flat @ flat.T
+
+
+def _cka(hsic: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """CKA from summed HSIC_1, [..., S, S]; states at or below `floor`, [..., S], are constant."""
+    own = np.diagonal(hsic, axis1=-2, axis2=-1)
+    scale = np.where(own > floor, 1 / np.sqrt(np.where(own > floor, own, 1.0)), 0.0)
+    values = hsic * scale[..., :, None] * scale[..., None, :]
+    diagonal = np.arange(hsic.shape[-1])
+    values[..., diagonal, diagonal] = 1.0
+    return values
+
+
+def _jackknife(hsic: np.ndarray, total: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Standard error of CKA, [S, S], leaving out one of the M minibatches of `hsic`, [M, S, S], at a time."""
+    count = len(hsic)
+    if count < 2:
+        return np.where(np.eye(hsic.shape[-1]) == 1, 0.0, np.nan)
+    mean = np.zeros_like(total)
+    squares = np.zeros_like(total)
+    first = _cka(total - hsic[0], floor)
+    for one in hsic:
+        difference = _cka(total - one, floor) - first
+        mean += difference / count
+        squares += np.square(difference) / count
+    return np.sqrt((count - 1) * np.maximum(squares - np.square(mean), 0.0))
