@@ -67,6 +67,7 @@ REFUSED_FAMILIES = {
 
 REFUSED_SETTINGS = (
     ("is_encoder_decoder", (False, None), "encoder-decoder models, T5 among them, hold parts of the model in block 0"),
+    ("decoder_layers", (None,), "it is one half of an encoder-decoder family"),
     ("quantization_config", (None,), "its weights are quantised: load the unquantised model"),
     ("scale_attn_by_inverse_layer_idx", (False, None), "its attention is scaled by a layer's position"),
     ("num_kv_shared_layers", (0, None), "its last layers use keys and values of earlier layers"),

@@ -6,19 +6,20 @@ from torch import Tensor, nn
 from prune_core.types import Merge, UserError
 
 
-def rdsc(base: Tensor, merged: list[Tensor]) -> Tensor:
-    """The paper's rule: theta_l + sum_k (theta_{l+k} - theta_l), summed in float32 or better.
+def rdsc(base: Tensor, merged: list[Tensor], factors: tuple[int, ...] = ()) -> Tensor:
+    """The paper's rule: theta_l + sum_k f_k (theta_{l+k} - theta_l), summed in float32 or better; f_k is 1 by default.
 
     base: a weight of the layer that stays, any shape; merged: the same weight of the layers that go. Same dtype out.
+    A merge of merges is one merge with other factors: the rule is linear and its weights sum to 1.
     """
     exact = base.to(torch.promote_types(base.dtype, torch.float32))
     total = exact.clone()
-    for weight in merged:
-        total += weight.to(exact) - exact
+    for weight, factor in zip(merged, factors or [1] * len(merged), strict=True):
+        total.add_(weight.to(exact) - exact, alpha=factor)
     return total.to(base.dtype)
 
 
-def telescoped(base: Tensor, merged: list[Tensor]) -> Tensor:
+def telescoped(base: Tensor, merged: list[Tensor], factors: tuple[int, ...] = ()) -> Tensor:
     """The rule of the paper's released code: its sum telescopes to the weight of the last merged layer."""
     return merged[-1].to(base.device, copy=True)
 
@@ -35,10 +36,12 @@ def merged_weights(edit: Merge, layers: nn.ModuleList) -> dict[str, Tensor]:
     if edit.rule not in RULES:
         raise UserError(f"There is no merge rule '{edit.rule}': choose one of {', '.join(RULES)}.")
     base = dict(layers[edit.into].named_parameters())
-    others = [dict(layers[layer].named_parameters()) for layer in sorted(edit.layers)]
+    order = sorted(range(len(edit.layers)), key=lambda place: edit.layers[place])
+    factors = tuple(edit.factors[place] for place in order) if edit.factors else ()
+    others = [dict(layers[edit.layers[place]].named_parameters()) for place in order]
     for layer, other in zip(sorted(edit.layers), others, strict=True):
         if {name: p.shape for name, p in base.items()} != {name: p.shape for name, p in other.items()}:
             raise UserError(f"Layer {layer} cannot be merged into layer {edit.into}: their weights differ in shape.")
     rule = RULES[edit.rule]
     with torch.no_grad():
-        return {name: rule(p, [other[name] for other in others]) for name, p in base.items() if p.dim() >= 2}
+        return {name: rule(p, [other[name] for other in others], factors) for name, p in base.items() if p.dim() >= 2}

@@ -1,4 +1,4 @@
-"""The planned model on the loaded donor: hooks skip the removed layers. No copy of the model, and nothing left behind."""
+"""The planned model on the loaded donor: hooks skip the removed layers. Nothing is copied, nothing left behind."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

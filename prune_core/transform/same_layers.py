@@ -23,9 +23,11 @@ PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype)
 def check(donor: nn.ModuleList, new: nn.ModuleList, kept: tuple[int, ...]) -> None:
     """Raises UserError where layer `kept[n]` of `donor` and layer n of `new` differ in anything but their number."""
     if len(new) != len(kept):
-        raise UserError(f"The new model has {len(new)} layers where {len(kept)} were planned: report this family.")
+        raise UserError(
+            f"The cut model has {len(new)} layers where {len(kept)} were planned: choose a model of another family."
+        )
     for number, old in enumerate(kept):
-        difference = _difference(donor[old], new[number], number - old)
+        difference = _difference(donor[old], new[number], number - old, kept)
         if difference:
             raise UserError(
                 f"Layer {old} would compute something else as layer {number} ({difference}), so this cut of a "
@@ -33,7 +35,7 @@ def check(donor: nn.ModuleList, new: nn.ModuleList, kept: tuple[int, ...]) -> No
             )
 
 
-def _difference(old: nn.Module, new: nn.Module, shift: int) -> str:
+def _difference(old: nn.Module, new: nn.Module, shift: int, kept: tuple[int, ...]) -> str:
     """The first setting that differs, in words; empty when the layers agree. `shift` is the change of the number."""
     olds, news = dict(old.named_modules()), dict(new.named_modules())
     if olds.keys() != news.keys():
@@ -43,12 +45,17 @@ def _difference(old: nn.Module, new: nn.Module, shift: int) -> str:
             return f"{path} is a {type(news[path]).__name__}"
         was, now = _settings(module), _settings(news[path])
         for name in was.keys() | now.keys():
-            expected = was.get(name)
+            expected, found = was.get(name), now.get(name)
             if name in LAYER_NUMBER_NAMES and isinstance(expected, int):
                 expected += shift
-            if now.get(name) != expected:
-                return f"{path}.{name} {now.get(name)} instead of {expected}".lstrip(".")
+            if found != expected and not _is_cut_list(expected, found, kept):
+                return f"{path}.{name} {found} instead of {expected}".lstrip(".")
     return ""
+
+
+def _is_cut_list(old: Any, new: Any, kept: tuple[int, ...]) -> bool:
+    """Whether a layer holds the whole model's per-layer list (GPT-Neo does), cut to the kept layers."""
+    return isinstance(old, list) and len(old) > kept[-1] and new == [old[layer] for layer in kept]
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:

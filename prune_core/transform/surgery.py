@@ -6,11 +6,12 @@ through by comparing every kept layer's settings, before and after.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
@@ -20,6 +21,8 @@ from prune_core.transform import config_fields as fields
 from prune_core.transform import edits, same_layers
 from prune_core.types import Plan, UserError
 
+OTHER_FAMILY = "choose a model of another family."
+
 
 def check_supported(config: PretrainedConfig, plan: Plan | None = None) -> None:
     """Raises UserError with the reason where cutting layers of this model (by this plan) cannot be exact."""
@@ -27,14 +30,14 @@ def check_supported(config: PretrainedConfig, plan: Plan | None = None) -> None:
     for model_type in (config.model_type, text.model_type):
         if model_type in fields.REFUSED_FAMILIES:
             reason = fields.REFUSED_FAMILIES[model_type]
-            raise UserError(f"Layers of a {model_type} model cannot be cut exactly, because {reason}: choose another.")
+            raise UserError(f"Layers of {model_type} models cannot be cut exactly, because {reason}: {OTHER_FAMILY}")
     for name, harmless, reason in fields.REFUSED_SETTINGS:
         for part in (config, text):
             value = getattr(part, name, None)
             if value not in harmless:
                 raise UserError(
                     f"Layers of this {part.model_type} model ({name} = {value!s:.40}) cannot be cut exactly, "
-                    f"because {reason}: choose another."
+                    f"because {reason}: choose another model."
                 )
     if plan is not None:
         _check_plan(text, plan)
@@ -122,8 +125,6 @@ def _cut_attention_types(data: dict[str, Any]) -> None:
 
 # --- model ------------------------------------------------------------------------------------------------------------
 
-REPORT = "this family cannot be cut exactly yet, so keep all layers or choose another model."
-
 
 def build(model: PreTrainedModel, plan: Plan, device: str | torch.device | None = None) -> PreTrainedModel:
     """A new model that computes the plan, with the donor's dtypes, on the donor's device or on `device`.
@@ -133,12 +134,10 @@ def build(model: PreTrainedModel, plan: Plan, device: str | torch.device | None 
     """
     check_supported(model.config, plan)
     stack = find_stack(model)
-    with torch.device("meta"), no_init_weights():
-        new = type(model)(rewritten_config(model.config, plan))
+    new = _without_weights(model, plan)
     new_layers = find_stack(new).layers
     same_layers.check(stack.layers, new_layers, plan.kept)
-    _copy_tensors(model, new, _numbers_of_old(stack.path, plan.kept), device)
-    _check_complete(model, new, stack.path, plan)
+    _copy_tensors(model, new, stack.path, plan, device)
     for layer, weights in edits.changed_weights(plan, stack.layers).items():
         parameters = dict(new_layers[plan.kept.index(layer)].named_parameters())
         for name, tensor in weights.items():
@@ -147,41 +146,52 @@ def build(model: PreTrainedModel, plan: Plan, device: str | torch.device | None 
     return new.train(model.training)
 
 
-def _numbers_of_old(path: str, kept: tuple[int, ...]) -> Callable[[str], str]:
-    """Turns a tensor's name in the new model into its name in the donor: {path}.{new}.* -> {path}.{old}.*"""
-
-    def donor_name(name: str) -> str:
-        if not name.startswith(f"{path}."):
-            return name
-        number, _, rest = name.removeprefix(f"{path}.").partition(".")
-        return f"{path}.{kept[int(number)]}.{rest}"
-
-    return donor_name
+def _without_weights(model: PreTrainedModel, plan: Plan) -> PreTrainedModel:
+    """The new model on the meta device, where weights take no memory, except for the buffers that no checkpoint holds
+    (rotary frequencies, masks): these are worked out as they will be when the checkpoint is loaded."""
+    try:
+        with torch.device("meta"), no_init_weights():
+            new = type(model)(rewritten_config(model.config, plan))
+    except (ValueError, StrictDataclassError) as error:
+        raise UserError(
+            f"A {model.config.model_type} model without layers {plan.removed} is not valid "
+            f"({' '.join(str(error).split())}): choose other layers."
+        ) from error
+    for name, buffer in list(new.named_non_persistent_buffers()):
+        _put(new, name, torch.zeros_like(buffer, device="cpu"))
+    new.initialize_weights()
+    return new
 
 
 def _copy_tensors(
-    donor: PreTrainedModel, new: PreTrainedModel, donor_name: Callable[[str], str], device: str | torch.device | None
+    donor: PreTrainedModel, new: PreTrainedModel, path: str, plan: Plan, device: str | torch.device | None
 ) -> None:
-    """Gives `new`, which is on the meta device, a copy of the donor's every parameter and buffer.
+    """Gives `new` a copy of the donor's every parameter and buffer of the kept part, and checks that none is left over.
 
-    Buffers that no checkpoint holds (rotary frequencies, masks) are copied like the others: on the meta device the new
-    model could not compute them. Parameters that the donor ties stay tied.
+    Parameters that the donor ties stay tied. `path` is where the layers are, in both models.
     """
-    sources = dict(_tensors(donor))
+    sources, saved = dict(_tensors(donor)), new.state_dict().keys()
     copies: dict[int, nn.Parameter] = {}
-    for name, empty in list(_tensors(new)):
-        old_name = donor_name(name)
+    for name, blank in list(_tensors(new)):
+        old_name = _donor_name(name, path, plan.kept)
         source = sources.get(old_name)
-        if source is None or source.shape != empty.shape or source.is_meta:
-            raise UserError(
-                f"The cut model needs a tensor {name} that this model does not hold as {old_name}: {REPORT}"
-            )
+        if source is None or source.shape != blank.shape or source.is_meta:
+            raise UserError(f"The cut model's {name} has no equal in {old_name} of this model: {OTHER_FAMILY}")
         if not isinstance(source, nn.Parameter):
-            _put(new, name, _copied(sources.get(_unscaled(old_name), source), device))
+            source = sources.get(_unstretched(old_name), source)
+            if name not in saved and not torch.allclose(blank.to(source), source):
+                raise UserError(f"The cut model would work out another {name} than this model: {OTHER_FAMILY}")
+            _put(new, name, source.to(device or source.device, copy=True))
             continue
         if id(source) not in copies:
-            copies[id(source)] = nn.Parameter(_copied(source, device), requires_grad=source.requires_grad)
+            data = source.detach().to(device or source.device, copy=True)
+            copies[id(source)] = nn.Parameter(data, requires_grad=source.requires_grad)
         _put(new, name, copies[id(source)])
+    removed = tuple(f"{path}.{layer}." for layer in plan.removed)
+    left = {name for name in donor.state_dict() if not name.startswith(removed)}
+    left -= {_donor_name(name, path, plan.kept) for name in saved}
+    if left:
+        raise UserError(f"The cut model has no place for {min(left)} of this model: {OTHER_FAMILY}")
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -189,28 +199,19 @@ def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     return chain(model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
 
 
-def _copied(tensor: Tensor, device: str | torch.device | None) -> Tensor:
-    return tensor.detach().to(device or tensor.device, copy=True)
+def _donor_name(name: str, path: str, kept: tuple[int, ...]) -> str:
+    """A tensor's name in the new model -> its name in the donor: {path}.{new}.* -> {path}.{old}.*"""
+    if not name.startswith(f"{path}."):
+        return name
+    number, _, rest = name.removeprefix(f"{path}.").partition(".")
+    return f"{path}.{kept[int(number)]}.{rest}"
 
 
-def _unscaled(name: str) -> str:
+def _unstretched(name: str) -> str:
     """Dynamic rotary embeddings stretch `inv_freq` after a long text; a new model starts from the original."""
     return name.removesuffix("inv_freq") + "original_inv_freq"
 
 
 def _put(model: nn.Module, name: str, tensor: Tensor) -> None:
-    path, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(path), leaf, tensor)
-
-
-def _check_complete(donor: PreTrainedModel, new: PreTrainedModel, path: str, plan: Plan) -> None:
-    """Raises UserError unless every tensor of the donor's kept part was taken and none is left without data."""
-    removed = tuple(f"{path}.{layer}." for layer in plan.removed)
-    taken = {_numbers_of_old(path, plan.kept)(name) for name in new.state_dict()}
-    left = sorted({name for name in donor.state_dict() if not name.startswith(removed)} - taken)
-    if left:
-        raise UserError(f"The cut model has no place for this model's tensor {left[0]}: {REPORT}")
-    for name, module in new.named_modules():
-        empty = [leaf for leaf, value in vars(module).items() if isinstance(value, Tensor) and value.is_meta]
-        if empty:
-            raise UserError(f"The cut model's {name}.{empty[0]} is no parameter and no buffer: {REPORT}")
+    owner, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(owner), leaf, tensor)
