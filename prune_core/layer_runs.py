@@ -60,7 +60,7 @@ class Recording:
         The model itself is run with its layers passing on, so final norm, projections, scales and caps are its own.
         `states`: [B, T, D], already cut to `rows`.
         """
-        with torch.inference_mode(), self._passing_on(states):
+        with torch.inference_mode(), self.passing_on(states):
             return self.model(
                 input_ids=self.input_ids[rows], attention_mask=self.attention_mask[rows], use_cache=False
             ).logits
@@ -74,8 +74,9 @@ class Recording:
         return output if call.length is None else output[0]
 
     @contextmanager
-    def _passing_on(self, states: Tensor) -> Iterator[None]:
-        """Every layer puts out `states`, computing nothing."""
+    def passing_on(self, states: Tensor) -> Iterator[None]:
+        """Within the context every layer of the model puts out `states`, computing nothing: what the model makes of them
+        is what it makes of its last layer's output."""
         before = [vars(layer).get("forward") for layer in self.layers]
         for layer, call in zip(self.layers, self.calls, strict=True):
             layer.forward = _putting_out(states, call.length)

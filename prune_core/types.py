@@ -125,11 +125,19 @@ class Drop:
 
 @dataclass(frozen=True)
 class Merge:
-    """Fold `layers` into layer `into`, which stays; `layers` go. Rules: "rdsc" or "telescoped"."""
+    """Fold `layers` into layer `into`, which stays; `layers` go. Rules: "rdsc" or "telescoped".
+
+    `factors`: how often "rdsc" adds each layer's difference from `into`, where merges were merged again; empty is once.
+    """
 
     into: int
     layers: tuple[int, ...]
     rule: str = "rdsc"
+    factors: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.factors and (self.rule != "rdsc" or len(self.factors) != len(self.layers)):
+            raise UserError(f"The factors of {self} fit no rdsc merge: give one for each merged layer, or none.")
 
     @property
     def removed(self) -> tuple[int, ...]:
