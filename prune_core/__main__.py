@@ -10,8 +10,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from prune_core import console, jobs, serial, worker
-from prune_core.measures import stats_csv
+from prune_core.block_sets import best_sets, remeasured
+from prune_core.damage import DropMap, damage_csv
+from prune_core.measures import EXTRA_MEASURES, stats_csv
 from prune_core.specs import (
+    DropMapSpec,
     Evaluation,
     InspectSpec,
     MeasureSpec,
@@ -66,11 +69,13 @@ def measure_layers(
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
+    rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; takes longer.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write every pair of states and every measure to this file.")] = None,
 ) -> None:
     """Measure how alike all hidden states are, in one pass, and print the best block of each size."""
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
-    stats = _answer(LayerStats, MeasureSpec(_ref(model, device, dtype), calibration))
+    extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
+    stats = _answer(LayerStats, MeasureSpec(_ref(model, device, dtype), calibration, extras=extras))
     console.show_stats(stats)
     if csv is not None:
         write_text(csv, stats_csv(stats))
@@ -94,6 +99,33 @@ def preview(
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     plan = drop_plan(_depth(ref), layers_from_words(layers))
     console.show_preview(_answer(Preview, PreviewSpec(ref, calibration, plan)))
+
+
+@app.command()
+def dropmap(
+    model: Model = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of so many layers.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the damage of every block to this file.")] = None,
+) -> None:
+    """Measure the loss of dropping every contiguous block; what was measured before a stop is kept and gone on from."""
+    ref = _ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    drops = _answer(DropMap, DropMapSpec(ref, calibration))
+    stats = _answer(LayerStats, MeasureSpec(ref, calibration))
+    console.show_drops(drops, stats)
+    if budget is not None:
+        candidates = best_sets(drops.delta, budget)
+        console.show_sets(remeasured(candidates, lambda layers: _delta(ref, calibration, drops.num_layers, layers)))
+    if csv is not None:
+        write_text(csv, damage_csv(drops))
+        print(f"\nAll blocks written to {csv}.")
 
 
 @app.command()
@@ -175,6 +207,12 @@ def _ref(model: str, device: str, dtype: Dtype) -> ModelRef:
 
 def _depth(ref: ModelRef) -> int:
     return _answer(ModelInfo, InspectSpec(ref)).num_layers
+
+
+def _delta(ref: ModelRef, calibration: Calibration, num_layers: int, layers: tuple[int, ...]) -> float:
+    """The previewed change of loss, nats per token."""
+    seen = _answer(Preview, PreviewSpec(ref, calibration, drop_plan(num_layers, layers)))
+    return seen.loss - seen.donor_loss
 
 
 def _runner(store: Store) -> worker.Runner:

@@ -2,7 +2,10 @@
 
 import sys
 
-from prune_core.measures import MEASURES, best_blocks, block_influence
+from prune_core.block_sets import Candidate
+from prune_core.correlation import agreements
+from prune_core.damage import DropMap, least_damage
+from prune_core.measures import best_blocks, block_influence, measure, measured
 from prune_core.specs import Job, RunResult
 from prune_core.types import LayerStats, Metric, ModelInfo, Preview
 from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
@@ -30,11 +33,11 @@ def show_info(info: ModelInfo) -> None:
 def show_stats(stats: LayerStats) -> None:
     """The best block of each size by every measure, then Block Influence per layer."""
     print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {stats.sequences} texts, {stats.seconds:.1f} s")
-    for measure in MEASURES:
-        unit = f" {measure.unit}" if measure.unit else ""
-        print(f"\n{measure.label}: the most alike block of each size")
-        for start, stop, value in best_blocks(measure.name, stats.values[measure.name]):
-            error = stats.stderrs[measure.name][start, stop]
+    for what in measured(stats):
+        unit = f" {what.unit}" if what.unit else ""
+        print(f"\n{what.label}: the most alike block of each size")
+        for start, stop, value in best_blocks(what.name, stats.values[what.name]):
+            error = stats.stderrs[what.name][start, stop]
             print(f"  {stop - start:3}  {named(tuple(range(start, stop))):18} {value:.4f}{unit} ± {error:.4f}")
     print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
     for layer, influence in enumerate(block_influence(stats.values["cosine"])):
@@ -46,6 +49,26 @@ def show_preview(seen: Preview) -> None:
     delta = seen.loss - seen.donor_loss
     print(f"{describe(seen.plan)}, on {seen.tokens:,} calibration tokens")
     print(f"loss {seen.donor_loss:.4f} -> {seen.loss:.4f} nats/token ({delta:+.4f} ± {seen.delta_stderr:.4f})")
+
+
+def show_drops(drops: DropMap, stats: LayerStats) -> None:
+    """The cheapest block of each size, then how well each similarity measure would have told."""
+    print(f"loss {drops.donor_loss:.4f} nats/token on {drops.tokens.sum():,} tokens of {drops.sequences} texts")
+    print("\nWhat the cheapest block of each size costs (change of loss, KL from the donor; nats/token)")
+    for block, cost in least_damage(drops.delta):
+        cell = block.start, block.stop
+        words = f"{cost:+.4f} ± {drops.delta_stderr[cell]:.4f}  KL {drops.divergence[cell]:.4f}"
+        print(f"  {len(block):3}  {named(block.layers):18} {words}")
+    print("\nDoes similarity tell what a cut costs? Rank correlation: over all blocks, within blocks of one size")
+    for found in agreements(stats, drops):
+        print(f"  {measure(found.measure).label:30} {found.overall:+.3f}  {found.within:+.3f}")
+
+
+def show_sets(candidates: list[Candidate]) -> None:
+    """Sets of blocks for a budget, with the change of loss that was predicted and the one that was measured."""
+    print("\nThe best sets of blocks (change of loss in nats/token: added up, measured)")
+    for candidate in candidates:
+        print(f"  {named(candidate.layers):28} {candidate.predicted:+.4f}  {candidate.measured:+.4f}")
 
 
 def show_comparison(result: RunResult) -> None:

@@ -48,11 +48,26 @@ MEASURES: tuple[Measure, ...] = (
         "arXiv 2010.15327",
     ),
 )  # fmt: skip
+"""What every measurement holds."""
+
+EXTRA_MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "cka_rbf", "RBF CKA (unbiased)", "", True, 1.0, (0.0, 1.0),
+        "CKA with a Gaussian kernel as wide as the median distance between tokens: near neighbours count most.",
+        "arXiv 1905.00414",
+    ),
+)  # fmt: skip
+"""What is measured when asked for."""
 
 
 def measure(name: str) -> Measure:
     """The measure called `name`."""
-    return next(m for m in MEASURES if m.name == name)
+    return next(m for m in MEASURES + EXTRA_MEASURES if m.name == name)
+
+
+def measured(stats: LayerStats) -> tuple[Measure, ...]:
+    """The measures that `stats` holds, in their order on screen."""
+    return tuple(m for m in MEASURES + EXTRA_MEASURES if m.name in stats.values)
 
 
 def alike(name: str, values: np.ndarray) -> np.ndarray:

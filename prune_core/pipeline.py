@@ -3,13 +3,16 @@
 import platform
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from prune_core import export
+from prune_core.damage import DropMap
 from prune_core.data import Batch, calibration_batches, heldout_documents
+from prune_core.dropmap import chunk_sequences, measure_drops
 from prune_core.evaluate.generate import continuations
 from prune_core.evaluate.memory import memory
 from prune_core.evaluate.perplexity import perplexity
@@ -20,6 +23,7 @@ from prune_core.model import LoadedModel, inspect, load
 from prune_core.residents import Resident, Residents
 from prune_core.similarity import measure_all
 from prune_core.specs import (
+    DropMapSpec,
     Evaluation,
     InspectSpec,
     MeasureSpec,
@@ -32,7 +36,7 @@ from prune_core.specs import (
 )
 from prune_core.store import Store
 from prune_core.transform.preview import preview, sequence_losses
-from prune_core.transform.surgery import build
+from prune_core.transform.surgery import build, check_supported
 from prune_core.types import (
     Calibration,
     LayerStats,
@@ -60,6 +64,8 @@ def runner(store: Store) -> Runner:
             return measure(resident, spec, progress)
         if isinstance(spec, PreviewSpec):
             return preview_plan(resident, spec, progress)
+        if isinstance(spec, DropMapSpec):
+            return map_drops(store, run_id, resident.loaded, spec, progress)
         return build_and_compare(store, run_id, resident.loaded, spec, progress)
 
     return run
@@ -67,7 +73,8 @@ def runner(store: Store) -> Runner:
 
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
     """All similarities in one pass over the calibration text."""
-    return measure_all(resident.loaded, _batches(resident, spec.calibration), spec.cka_tokens, progress)
+    batches = _batches(resident, spec.calibration)
+    return measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
 
 
 def preview_plan(resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
@@ -78,6 +85,16 @@ def preview_plan(resident: Resident, spec: PreviewSpec, progress: Progress) -> P
         ("donor losses", spec.calibration), lambda: sequence_losses(loaded.model, batches, progress)
     )
     return preview(loaded, batches, spec.plan, donor_losses, progress)
+
+
+def map_drops(store: Store, run_id: str, loaded: LoadedModel, spec: DropMapSpec, progress: Progress) -> DropMap:
+    """What dropping each block costs. The map so far is kept as it grows; a job that was stopped goes on from it."""
+    check_supported(loaded.model.config)
+    size = chunk_sequences(spec.calibration.seq_len, loaded.info.vocab_size, loaded.info.device)
+    batches = calibration_batches(spec.calibration, loaded.tokenizer, size)
+    so_far = store.partial(run_id)
+    start = so_far if isinstance(so_far, DropMap) else None
+    return measure_drops(loaded.model, batches, progress, start, partial(store.save_partial, run_id))
 
 
 def build_and_compare(store: Store, run_id: str, donor: LoadedModel, spec: RunSpec, progress: Progress) -> RunResult:

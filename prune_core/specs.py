@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from prune_core.damage import DropMap
 from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview, Report
 
 
@@ -16,11 +17,15 @@ class InspectSpec:
 
 @dataclass(frozen=True)
 class MeasureSpec:
-    """Load the model and measure all similarities on the calibration text in one pass."""
+    """Load the model and measure all similarities on the calibration text in one pass.
+
+    `extras`: names in measures.EXTRA_MEASURES, which cost more than the rest together.
+    """
 
     model: ModelRef
     calibration: Calibration
     cka_tokens: int = 512
+    extras: tuple[str, ...] = ()
     kind: Literal["measure"] = "measure"
 
 
@@ -32,6 +37,15 @@ class PreviewSpec:
     calibration: Calibration
     plan: Plan
     kind: Literal["preview"] = "preview"
+
+
+@dataclass(frozen=True)
+class DropMapSpec:
+    """The loss, and KL to the donor, of dropping every contiguous block, on the calibration text."""
+
+    model: ModelRef
+    calibration: Calibration
+    kind: Literal["dropmap"] = "dropmap"
 
 
 @dataclass(frozen=True)
@@ -73,7 +87,7 @@ class RunSpec:
     kind: Literal["run"] = "run"
 
 
-Spec = InspectSpec | MeasureSpec | PreviewSpec | RunSpec
+Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | RunSpec
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,7 @@ class RunResult:
     seconds: float
 
 
-Result = ModelInfo | LayerStats | Preview | RunResult
+Result = ModelInfo | LayerStats | Preview | DropMap | RunResult
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 

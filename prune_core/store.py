@@ -1,6 +1,7 @@
 """Everything LayerScope keeps on disk, under one home folder ($LAYERSCOPE_HOME, else ~/.layerscope).
 
     runs/<id>/         spec.json  progress.json  result.json  arrays.safetensors  checkpoint/  parts/
+                       partial.safetensors: what an unfinished job has so far
     queue/             one empty file a waiting job; removing it is claiming it
     workspaces/        what a browser session had chosen, so that a refresh loses nothing
     worker.json/.lock/.log
@@ -13,18 +14,20 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from prune_core import serial
 from prune_core.specs import Job, Result, Spec
-from prune_core.types import LayerStats, UserError
+from prune_core.types import UserError
 
 T = TypeVar("T")
+PARTIAL = "partial.safetensors"
 
 
 def home() -> Path:
@@ -105,15 +108,34 @@ class Store:
     def save_result(self, run_id: str, result: Result) -> None:
         """Keep a result; arrays go first, so that result.json is there only when all of it is."""
         folder = self.folder(run_id)
-        if isinstance(result, LayerStats):
-            _save_arrays(folder / "arrays.safetensors", result)
-            result = replace(result, values={}, stderrs={})
-        write_text(folder / "result.json", serial.dumps(result))
+        plain, arrays = _split(result)
+        if arrays:
+            _save_arrays(folder / "arrays.safetensors", arrays)
+        write_text(folder / "result.json", serial.dumps(plain))
+        (folder / PARTIAL).unlink(missing_ok=True)
 
     def result(self, run_id: str) -> Result | None:
         """The result of a finished job, or None."""
-        result = read_json(self.folder(run_id) / "result.json", Result)
-        return _with_arrays(self.folder(run_id), result) if isinstance(result, LayerStats) else result
+        folder = self.folder(run_id)
+        plain = read_json(folder / "result.json", dict)
+        if plain is None:
+            return None
+        arrays = folder / "arrays.safetensors"
+        return _joined(plain, load_file(arrays) if arrays.exists() else {})
+
+    def save_partial(self, run_id: str, result: Result) -> None:
+        """Keep what a running job has so far, for whoever draws it and for a job that goes on; one file, whole."""
+        plain, arrays = _split(result)
+        _save_arrays(self.folder(run_id) / PARTIAL, arrays, {"result": json.dumps(plain)})
+
+    def partial(self, run_id: str) -> Result | None:
+        """What a job that runs, failed or was cancelled had so far, or None."""
+        try:
+            with safe_open(self.folder(run_id) / PARTIAL, "numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+                return _joined(json.loads(file.metadata()["result"]), arrays)
+        except FileNotFoundError:
+            return None
 
     def part(self, run_id: str, name: str, cls: Any, make: Callable[[], T]) -> T:
         """A finished part of a run: read when it is there, else made and kept; a resumed run repeats nothing."""
@@ -130,18 +152,32 @@ class Store:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
-def _save_arrays(path: Path, stats: LayerStats) -> None:
-    arrays = {f"values/{name}": np.ascontiguousarray(a) for name, a in stats.values.items()}
-    arrays |= {f"stderrs/{name}": np.ascontiguousarray(a) for name, a in stats.stderrs.items()}
+def _split(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A result as JSON data without its arrays, and its arrays by "field" or, in a dict of arrays, "field/key"."""
+    plain: dict[str, Any] = {"type": type(result).__name__}
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in ((f.name, getattr(result, f.name)) for f in fields(result)):
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif isinstance(value, dict) and any(isinstance(item, np.ndarray) for item in value.values()):
+            arrays |= {f"{name}/{key}": item for key, item in value.items()}
+        else:
+            plain[name] = serial.to_json(value)
+    return plain, arrays
+
+
+def _joined(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> Result:
+    """The result that `_split` took apart."""
+    for path, array in arrays.items():
+        name, _, key = path.partition("/")
+        if key:
+            plain.setdefault(name, {})[key] = array
+        else:
+            plain[name] = array
+    return serial.from_json(Result, plain)
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
     partial = path.with_name(f".{path.name}-partial")
-    save_file(arrays, partial)
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial, metadata)
     os.replace(partial, path)
-
-
-def _with_arrays(folder: Path, stats: LayerStats) -> LayerStats:
-    arrays = load_file(folder / "arrays.safetensors")
-    groups: dict[str, dict[str, np.ndarray]] = {"values": {}, "stderrs": {}}
-    for key, array in arrays.items():
-        group, name = key.split("/", 1)
-        groups[group][name] = array
-    return replace(stats, values=groups["values"], stderrs=groups["stderrs"])

@@ -9,6 +9,8 @@ summed over minibatches as in Nguyen et al. 2021 (arXiv 2010.15327): CKA(i, j) =
 sqrt(sum HSIC_1(i, i) * sum HSIC_1(j, j)).
 """
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -30,10 +32,13 @@ class MinibatchCKA:
     """Accumulates HSIC_1 of all pairs of states over minibatches of exactly `tokens` tokens, in the order they come.
 
     Tokens are kept across batches, so that the batch size does not matter. A last, incomplete minibatch is left out,
-    unless it is the only one.
+    unless it is the only one. `kernels`: further kernels, by measure name: features [S, n, D] -> HSIC_1 [S, S], which
+    leave the features as they are and give exactly 0 for a constant state.
     """
 
-    def __init__(self, states: int, tokens: int) -> None:
+    def __init__(
+        self, states: int, tokens: int, kernels: Mapping[str, Callable[[Tensor], np.ndarray]] | None = None
+    ) -> None:
         if tokens < MIN_TOKENS:
             raise UserError(f"CKA on minibatches of {tokens} tokens is not defined: take at least {MIN_TOKENS}.")
         self._states, self._tokens = states, tokens
@@ -41,6 +46,8 @@ class MinibatchCKA:
         self._filled = 0
         self._hsic: list[np.ndarray] = []
         self._square_norms: list[np.ndarray] = []
+        self._kernels = dict(kernels or {})
+        self._kernel_hsic: dict[str, list[np.ndarray]] = {name: [] for name in self._kernels}
 
     def update(self, states: Tensor, lengths: Tensor) -> None:
         """states: [S, N, D], lengths: [B], as `capture.Accumulator` has them."""
@@ -70,12 +77,23 @@ class MinibatchCKA:
         total, floor = hsic.sum(0), CONSTANT * np.square(square_norms).sum(0)
         return Estimate(_cka(total, floor), _jackknife(hsic, total, floor))
 
+    def kernel_estimates(self) -> dict[str, Estimate]:
+        """CKA of the further kernels, by name, over the same minibatches; to be called after `estimate`."""
+        found = {}
+        for name, minibatches in self._kernel_hsic.items():
+            hsic = np.stack(minibatches)
+            total, floor = hsic.sum(0), np.zeros(self._states)
+            found[name] = Estimate(_cka(total, floor), _jackknife(hsic, total, floor))
+        return found
+
     def _finish_minibatch(self) -> None:
         minibatch = self._room[:, : self._filled]
         self._filled = 0
         norms = torch.linalg.vector_norm(minibatch, dim=(1, 2))
         self._square_norms.append(norms.square().cpu().double().numpy() / minibatch.shape[1])
-        self._hsic.append(hsic_of_pairs(minibatch))
+        for name, kernel in self._kernels.items():
+            self._kernel_hsic[name].append(kernel(minibatch))
+        self._hsic.append(hsic_of_pairs(minibatch))  # last, because it centres the minibatch in place
 
 
 def hsic_of_pairs(features: Tensor) -> np.ndarray:

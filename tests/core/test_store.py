@@ -1,8 +1,11 @@
 """The store: results come back equal, writes are whole or not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from prune_core.damage import DropMap
 from prune_core.specs import Job, MeasureSpec
 from prune_core.store import Store, copy_folder, write_text
 from prune_core.types import Calibration, LayerStats, ModelRef, UserError
@@ -23,6 +26,25 @@ def test_maps_come_back_to_the_bit(store):
     assert (back.num_layers, back.sequences, back.tokens, back.seconds) == (3, 5, 99, 0.25)
     np.testing.assert_array_equal(back.values["cosine"], stats.values["cosine"])
     np.testing.assert_array_equal(back.stderrs["cosine"], stats.stderrs["cosine"])
+
+
+def test_a_partial_map_is_kept_until_the_whole_is_there(store):
+    job = Job("dropmap-x", "dropmap", "running")
+    store.save_job(job)
+    assert store.partial("dropmap-x") is None
+    drops = DropMap(2, np.array([[1.5, np.nan, 2.0]]), np.zeros((1, 3)), np.ones(1), np.array([7]), 4, 0.5)
+    store.save_partial("dropmap-x", drops)
+    assert store.result("dropmap-x") is None
+    store.save_result("dropmap-x", drops)
+    assert store.partial("dropmap-x") is None
+    back = store.result("dropmap-x")
+    assert isinstance(back, DropMap) and (back.planned, back.seconds) == (4, 0.5)
+    np.testing.assert_array_equal(back.nll, drops.nll)
+    assert back.tokens.dtype == np.int64
+    store.save_partial("dropmap-x", replace(drops, planned=9))
+    again = store.partial("dropmap-x")
+    assert isinstance(again, DropMap) and again.planned == 9
+    np.testing.assert_array_equal(again.nll, drops.nll)
 
 
 def test_nothing_there_is_none(store):
