@@ -28,7 +28,7 @@ stats = need_stats()
 plan = state.plan(stats.num_layers)
 st.write("What will be cut, and what that costs before anything is built.")
 choice_bar(plan)
-st.plotly_chart(figures.layer_strip(plan, state.palette()), width="stretch", key="strip")
+st.plotly_chart(figures.layer_strip(plan.num_layers, plan, state.palette()), theme=None, width="stretch", key="strip")
 left, right = st.columns(2, gap="large")
 with left:
     preview_numbers(plan)
@@ -38,7 +38,8 @@ with left:
     else:
         st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
 with right:
-    tried = [seen for seen in state.previews() if seen.plan.num_layers == stats.num_layers]
+    # The figure marks the last one as the current one.
+    tried = sorted(state.previews(), key=lambda seen: seen.plan.removed == plan.removed)
     if tried:
         st.write("**Every cut tried on this model and text**: fewer layers to the right, higher loss upwards.")
-        st.plotly_chart(figures.loss_preview(tried, plan, state.palette()), width="stretch", key="tried")
+        st.plotly_chart(figures.loss_preview(tried, state.palette()), theme=None, width="stretch", key="tried")

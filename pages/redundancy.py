@@ -84,7 +84,7 @@ with left:
 
 st.subheader("Block Influence")
 st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
-st.plotly_chart(figures.block_influence(stats, state.palette()), width="stretch", key="bi")
+st.plotly_chart(figures.block_influence(stats, state.palette(), plan.removed), theme=None, width="stretch", key="bi")
 st.subheader("The best block of each size")
 st.write("For every number of layers to drop, the block whose two ends are most alike.")
-st.plotly_chart(figures.best_blocks(stats, name, state.palette()), width="stretch", key="best")
+st.plotly_chart(figures.best_blocks(stats, name, state.palette()), theme=None, width="stretch", key="best")

@@ -32,11 +32,12 @@ def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
 
 def choice_bar(plan: Plan) -> None:
     """The choice in words, with Undo and Clear."""
-    words, undo, clear = st.columns([4, 1, 1], vertical_alignment="center")
-    words.markdown(f"**{describe(plan).capitalize()}**" if plan.removed else "**Nothing chosen yet**")
-    undo.button("Undo", on_click=state.undo, disabled=not state.can_undo(), width="stretch")
-    keep_all = {"layers": (), "num_layers": plan.num_layers}
-    clear.button("Clear", on_click=state.choose, kwargs=keep_all, disabled=not plan.removed, width="stretch")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{describe(plan).capitalize()}**" if plan.removed else "**Nothing chosen yet**")
+        st.button("Undo", on_click=state.undo, disabled=not state.can_undo(), icon=":material/undo:")
+        keep_all = {"layers": (), "num_layers": plan.num_layers}
+        nothing = not plan.removed
+        st.button("Clear", on_click=state.choose, kwargs=keep_all, disabled=nothing, icon=":material/close:")
 
 
 def preview_numbers(plan: Plan) -> Preview | None:

@@ -128,9 +128,9 @@ def seed(key: str, value: object) -> str:
 
 
 def previews() -> list[Preview]:
-    """Every preview that was measured on the current model and text, newest first."""
+    """Every preview that was measured on the current model and text, oldest first."""
     now, found = workspace(), []
-    for job_id in store().ids("preview"):
+    for job_id in reversed(store().ids("preview")):
         spec = store().spec(job_id)
         same = isinstance(spec, PreviewSpec) and (spec.model, spec.calibration) == (now.model, now.calibration)
         result = store().result(job_id) if same else None
