@@ -80,8 +80,10 @@ async function drawNow(view) {
     const layout = { ...themed(figure.layout, theme), ...size, shapes: data.shapes };
     await Plotly.react(view.plot, figure.data, layout, CONFIG);
     if (!drawn.width) view.plot.on("plotly_afterplot", () => place(view));
-  } else if (drawn.shapes !== shapes || drawn.width !== size.width) {
-    await Plotly.relayout(view.plot, { shapes: data.shapes, ...size });
+  } else {
+    const resized = drawn.width === size.width ? {} : size; // a size, even the same one, redraws everything
+    const patch = drawn.shapes === shapes ? resized : { shapes: data.shapes, ...resized };
+    if (Object.keys(patch).length) await Plotly.relayout(view.plot, patch);
   }
   view.drawn = { version: data.version, theme: theme.key, shapes, width: size.width };
   view.root.dataset.drawn = `${data.version} ${data.seen}`;

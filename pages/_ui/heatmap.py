@@ -110,7 +110,7 @@ def block_of(rect: Iterable[int], num_layers: int) -> Block | None:
 
 
 def _seen(key: str) -> dict[str, Any]:
-    """This session's mark of the last gesture applied; kept beside the component, whose own state a page change drops."""
+    """This session's mark of the last gesture applied; the component's own state would not outlive a page change."""
     return st.session_state.setdefault(f"{key}_seen", {"session": uuid4().hex, "seen": 0})
 
 

@@ -3,25 +3,13 @@
 `?states=82` sets the number of states, `?measure=angular` the measure.
 """
 
-import numpy as np
 import streamlit as st
 
 from pages._ui.figures.map import similarity_map
 from pages._ui.heatmap import heatmap
 from pages._ui.theme import palette
-from prune_core.measures import MEASURES
-from prune_core.types import Block, LayerStats
-
-
-def synthetic(states: int) -> LayerStats:
-    """Statistics like a real model's: far states differ more, and a patch in the upper middle is alike."""
-    depth = np.arange(states) / states
-    position = np.cumsum(0.04 + 1.6 * np.maximum(np.abs(depth - 0.65) - 0.15, 0) ** 1.5)
-    cosine = np.exp(-np.abs(position[:, None] - position[None, :]) * 3.2 / position[-1])
-    angle = np.arccos(np.clip(cosine, -1, 1)) / np.pi
-    values = {m.name: cosine if m.alike_is_high else angle for m in MEASURES}
-    stderrs = {name: 0.02 * np.abs(v - v.diagonal().mean()) + 0.001 for name, v in values.items()}
-    return LayerStats(states - 1, values, stderrs, sequences=64, tokens=8192)
+from prune_core.types import Block
+from tests.pages.synthetic import synthetic
 
 
 def choose(block: Block) -> None:

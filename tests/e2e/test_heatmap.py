@@ -9,8 +9,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import Cell, cell_pixel, click_cell, drag_cells, hover_cell, open_page, settle, strangers
-from tests.e2e.driver import wait_for_map
+from tests.e2e.driver import (
+    Cell,
+    cell_pixel,
+    click_cell,
+    drag_cells,
+    hover_cell,
+    open_page,
+    settle,
+    strangers,
+    wait_for_map,
+)
 
 STATES = 17
 APP = Path(__file__).with_name("heatmap_app.py")

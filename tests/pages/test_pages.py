@@ -1,5 +1,7 @@
 """The pages by themselves, fed from a store that holds finished answers: no worker runs here."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -9,6 +11,7 @@ from prune_core.specs import Job, MeasureSpec, PreviewSpec
 from prune_core.store import Store
 from prune_core.types import Calibration, LayerStats, ModelRef, Preview, drop_plan
 
+ROOT = Path(__file__).parents[2]
 LAYERS = 16
 MEASURE = MeasureSpec(ModelRef(), Calibration())
 
@@ -41,7 +44,7 @@ def store(tmp_path, monkeypatch):
 
 
 def page(name: str) -> AppTest:
-    app = AppTest.from_file(f"pages/{name}.py", default_timeout=60).run()
+    app = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60).run()
     assert not app.exception
     return app
 

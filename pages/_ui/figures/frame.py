@@ -11,6 +11,12 @@ MAP_MARGIN = {"l": 54, "r": 88, "t": 30, "b": 50}
 """Pixels round the map's square; the component sizes the square to its column and keeps these."""
 
 
+def hatch(flags: list[bool], palette: Palette) -> dict[str, Any]:
+    """The bar pattern that marks removed layers: stripes in the paper's colour where `flags` say so."""
+    shape = ["/" if flag else "" for flag in flags]
+    return dict(shape=shape, fillmode="overlay", fgcolor=palette.background, fgopacity=0.75, size=7, solidity=0.2)
+
+
 def frame(figure: go.Figure, palette: Palette, margin: dict[str, int] = MARGIN, **layout: Any) -> go.Figure:
     """`figure` on the palette's paper, with our type and a legend above the plot, left."""
     figure.update_layout(
@@ -33,8 +39,9 @@ def frame(figure: go.Figure, palette: Palette, margin: dict[str, int] = MARGIN, 
         zerolinecolor=palette.border,
         linecolor=palette.border,
         tickfont=dict(size=SMALL_PX),
-        title=dict(font=dict(size=TEXT_PX)),
+        title=dict(font=dict(size=TEXT_PX), standoff=8),
         automargin=False,
+        tickangle=0,
     )
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)

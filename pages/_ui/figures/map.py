@@ -1,4 +1,4 @@
-"""The similarity map: one heat map of all pairs of states, with the words that a hover shows, and what is drawn on it."""
+"""The similarity map: a heat map of all pairs of states, the words that a hover shows, and what is drawn on it."""
 
 from collections.abc import Iterable
 
@@ -77,9 +77,9 @@ def gap(states: int) -> float:
     return 1 if states <= 40 else 0
 
 
-def tick_step(states: int) -> int:
-    """Every how many states a tick label stands, so that at most 18 do."""
-    return next((step for step in (1, 2, 4, 5, 8, 10) if states / step <= 18), 20)
+def tick_step(numbers: int, most: int = 18) -> int:
+    """Every how many of `numbers` marks a label stands, so that at most `most` do."""
+    return next((step for step in (1, 2, 4, 5, 8, 10) if numbers / step <= most), 20)
 
 
 def cell_words(stats: LayerStats, name: str) -> list[list[str]]:
@@ -112,7 +112,7 @@ def value_words(what: Measure, value: float, error: float) -> str:
 
 
 def chosen_shapes(blocks: Iterable[Block], states: int) -> list[Shape]:
-    """Outlines of the chosen blocks: of block [a, b) the square of its states on the diagonal, and cells (a, b), (b, a)."""
+    """Outlines of the chosen blocks: of [a, b) the square of its states on the diagonal and cells (a, b), (b, a)."""
     thin, inset = (1.5 if states > 40 else 2.5), 0.004 * states  # about 2 pixels: the map's edge cuts off lines on it
     shapes: list[Shape] = []
     for block in blocks:
