@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._ui import figures, state
 from pages._ui.choice import choice_bar, need_stats, preview_numbers
-from prune_core.types import Plan, UserError
+from prune_core.types import Plan, UserError, drop_plan
 from prune_core.wording import layers_from_words, ranges
 
 
@@ -16,7 +16,7 @@ def edit_by_hand(plan: Plan) -> None:
         if not b.form_submit_button("Apply", width="stretch"):
             return
     try:
-        state.choose(layers_from_words(text), plan.num_layers)
+        state.choose(drop_plan(plan.num_layers, layers_from_words(text)))
     except UserError as error:
         st.error(str(error))
     else:

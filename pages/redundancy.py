@@ -6,7 +6,7 @@ from pages._ui import figures, state
 from pages._ui.choice import add_or_replace, choice_bar, need_stats, preview_numbers
 from pages._ui.heatmap import heatmap
 from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
-from prune_core.types import Block, LayerStats
+from prune_core.types import Block, LayerStats, Plan, drop_plan
 from prune_core.wording import named
 
 REPLACES, ADDS = "replaces the choice", "adds to the choice"
@@ -31,8 +31,9 @@ def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
     blocks = blocks_passing(what.name, values, threshold)
     layers = tuple(layer for start, stop in blocks for layer in range(start, stop))
     label = f"Choose {named(layers)}" if layers else "No block passes"
-    choose = {"layers": layers, "num_layers": stats.num_layers}
-    st.button(label, on_click=state.choose, kwargs=choose, disabled=not layers, width="stretch")
+    method = f"{what.label} {sign} {threshold:.3f}"
+    chosen = (drop_plan(stats.num_layers, layers, method),)
+    st.button(label, on_click=state.choose, args=chosen, disabled=not layers, width="stretch")
     return threshold
 
 
@@ -76,7 +77,7 @@ with left:
         key=f"map_{name}",
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
-        on_clear=lambda: state.choose((), stats.num_layers),
+        on_clear=lambda: state.choose(Plan(stats.num_layers)),
         chosen=runs_of(plan.removed),
         passing=None if threshold is None else passing_cells(name, values, threshold),
         label=what.label,

@@ -23,7 +23,7 @@ def test_the_app_process_never_imports_torch(tmp_path):
 import sys
 from streamlit.testing.v1 import AppTest
 for page in sys.argv[1:]:
-    AppTest.from_file(page, default_timeout=300).run()
+    assert not AppTest.from_file("app.py", default_timeout=300).switch_page(page).run().exception
 heavy = sorted({"torch", "transformers", "datasets", "lm_eval"} & set(sys.modules))
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.progress import quick
-from prune_core.types import Block, LayerStats, Plan, Preview, UserError
+from prune_core.types import Block, LayerStats, Plan, Preview, UserError, drop_plan
 from prune_core.wording import describe
 
 
@@ -22,10 +22,10 @@ def need_stats() -> LayerStats:
 
 def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
     """What a click on `block` means: choose it alone, or add it; a block that is chosen already is taken out again."""
-    now, clicked = set(state.workspace().layers), set(block.layers)
+    now, clicked = set(state.plan(num_layers).removed), set(block.layers)
     layers = now - clicked if clicked <= now else (now | clicked if adds else clicked)
     try:
-        state.choose(tuple(layers), num_layers)
+        state.choose(drop_plan(num_layers, tuple(layers)))
     except UserError as error:
         st.toast(str(error), icon=":material/block:")
 
@@ -35,9 +35,8 @@ def choice_bar(plan: Plan) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{describe(plan).capitalize()}**" if plan.removed else "**Nothing chosen yet**")
         st.button("Undo", on_click=state.undo, disabled=not state.can_undo(), icon=":material/undo:")
-        keep_all = {"layers": (), "num_layers": plan.num_layers}
-        nothing = not plan.removed
-        st.button("Clear", on_click=state.choose, kwargs=keep_all, disabled=nothing, icon=":material/close:")
+        nothing, keep_all = not plan.removed, (Plan(plan.num_layers),)
+        st.button("Clear", on_click=state.choose, args=keep_all, disabled=nothing, icon=":material/close:")
 
 
 def preview_numbers(plan: Plan) -> Preview | None:

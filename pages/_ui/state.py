@@ -20,8 +20,6 @@ from prune_core.types import (
     ModelRef,
     Plan,
     Preview,
-    UserError,
-    drop_plan,
 )
 
 UNDO_STEPS = 50
@@ -29,23 +27,18 @@ UNDO_STEPS = 50
 
 @dataclass(frozen=True)
 class Workspace:
-    """A session's choices. `chosen` and `undo` are per model path: the layers to drop, and what they were before."""
+    """A session's choices. `chosen` and `undo` are per model path: the plan, and what it was before, oldest first."""
 
     model: ModelRef = field(default_factory=ModelRef)
     calibration: Calibration = field(default_factory=Calibration)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    chosen: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    undo: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    chosen: dict[str, Plan] = field(default_factory=dict)
+    undo: dict[str, tuple[Plan, ...]] = field(default_factory=dict)
     run_id: str | None = None
 
     @property
     def measure_spec(self) -> MeasureSpec:
         return MeasureSpec(self.model, self.calibration)
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """The layers chosen for the current model."""
-        return self.chosen.get(self.model.path, ())
 
     def preview_spec(self, plan: Plan) -> PreviewSpec:
         return PreviewSpec(self.model, self.calibration, plan)
@@ -74,14 +67,20 @@ def update(**changes) -> None:
     write_text(_file(st.session_state["workspace_name"]), dumps(changed))
 
 
-def choose(layers: tuple[int, ...], num_layers: int) -> None:
-    """Make `layers` the choice for the current model; the old choice goes on the undo stack."""
+def plan(num_layers: int) -> Plan:
+    """The plan chosen for the current model; the empty one before any choice, or when the model's depth changed."""
     now = workspace()
-    layers = drop_plan(num_layers, layers).removed  # refuses layers that do not exist, or all of them
-    if layers == now.layers:
-        return
-    past = (*now.undo.get(now.model.path, ()), now.layers)[-UNDO_STEPS:]
-    update(chosen=now.chosen | {now.model.path: layers}, undo=now.undo | {now.model.path: past})
+    chosen = now.chosen.get(now.model.path)
+    return chosen if chosen is not None and chosen.num_layers == num_layers else Plan(num_layers)
+
+
+def choose(chosen: Plan) -> None:
+    """Make `chosen` the plan for the current model; the old one goes on the undo stack."""
+    now, path = workspace(), workspace().model.path
+    old = plan(chosen.num_layers)
+    if chosen.edits != old.edits:
+        past = (*now.undo.get(path, ()), old)[-UNDO_STEPS:]
+        update(chosen=now.chosen | {path: chosen}, undo=now.undo | {path: past})
 
 
 def undo() -> None:
@@ -106,14 +105,6 @@ def stats() -> LayerStats | None:
             return None
         st.session_state["stats"], st.session_state["stats_id"] = result, job_id
     return st.session_state["stats"]
-
-
-def plan(num_layers: int) -> Plan:
-    """The current choice as a plan."""
-    try:
-        return drop_plan(num_layers, workspace().layers)
-    except UserError:  # the model at this path changed and has fewer layers now
-        return drop_plan(num_layers, ())
 
 
 def palette() -> theme.Palette:

@@ -44,7 +44,7 @@ def store(tmp_path, monkeypatch):
 
 
 def page(name: str) -> AppTest:
-    app = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60).run()
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60).switch_page(f"pages/{name}.py").run()
     assert not app.exception
     return app
 
