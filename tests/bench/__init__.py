@@ -1,0 +1,1 @@
+"""Costs, measured against literal baselines in one run: python -m tests.bench.NAME. Not part of `make test`."""
