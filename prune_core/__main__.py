@@ -13,11 +13,14 @@ from prune_core import console, jobs, serial, worker
 from prune_core.block_sets import best_sets, remeasured
 from prune_core.damage import DropMap, damage_csv
 from prune_core.measures import EXTRA_MEASURES, stats_csv
+from prune_core.methods import from_words, method_named
 from prune_core.specs import (
     DropMapSpec,
     Evaluation,
     InspectSpec,
     MeasureSpec,
+    PlanResult,
+    PlanSpec,
     PreviewSpec,
     Result,
     RunResult,
@@ -126,6 +129,38 @@ def dropmap(
     if csv is not None:
         write_text(csv, damage_csv(drops))
         print(f"\nAll blocks written to {csv}.")
+
+
+@app.command()
+def methods() -> None:
+    """List the methods that choose layers, their settings and where they were published."""
+    console.show_methods()
+
+
+@app.command("plan")
+def choose_layers(
+    method: Annotated[str, typer.Option(help="The method's name; `methods` lists them.")],
+    model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
+    budget: Annotated[int | None, typer.Option(help="How many layers to remove.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be given several times.")] = None,
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write the plan as a recipe to this file.")] = None,
+) -> None:
+    """Have a method choose the layers; with a budget, a threshold that is not set is found for it."""
+    ref = _ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    chosen = from_words(method_named(method), settings or [], budget)
+    result = _answer(PlanResult, PlanSpec(ref, calibration, chosen, budget))
+    console.show_plan(result, chosen)
+    if out is not None:
+        write_text(out, serial.dumps(RunSpec(ref, calibration, result.plan, Evaluation())))
+        print(f"Wrote {out}. Run it with: python -m prune_core run {out}")
 
 
 @app.command()

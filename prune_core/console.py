@@ -6,7 +6,8 @@ from prune_core.block_sets import Candidate
 from prune_core.correlation import agreements
 from prune_core.damage import DropMap, least_damage
 from prune_core.measures import best_blocks, block_influence, measure, measured
-from prune_core.specs import Job, RunResult
+from prune_core.methods import METHODS, Method, settings_of
+from prune_core.specs import Job, PlanResult, RunResult
 from prune_core.types import LayerStats, Metric, ModelInfo, Preview
 from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
 
@@ -69,6 +70,29 @@ def show_sets(candidates: list[Candidate]) -> None:
     print("\nThe best sets of blocks (change of loss in nats/token: added up, measured)")
     for candidate in candidates:
         print(f"  {named(candidate.layers):28} {candidate.predicted:+.4f}  {candidate.measured:+.4f}")
+
+
+def show_methods() -> None:
+    """Every method with its source, its settings and its presets."""
+    for method in METHODS:
+        print(f"{method.name}: {method.label} ({method.source}). {method.what}")
+        for each in settings_of(method):
+            default = "empty" if each.default is None else each.default
+            values = f"; {' or '.join(each.choices)}" if each.choices else ""
+            print(f"    {each.name}={default}{values}  {each.label}. {each.help}")
+        for label, settings in method.presets.items():
+            print(f"    preset {label}: {' '.join(f'{name}={value}' for name, value in settings.items())}")
+
+
+def show_plan(chosen: PlanResult, method: Method) -> None:
+    """The plan, and the plans that the method took on the way."""
+    taken = [step for step in chosen.steps if step.accepted]
+    for step in taken:
+        print(f"  {step.score:.4f}  {describe(step.plan)}" + (f"  ({step.note})" if step.note else ""))
+    if chosen.steps:
+        print(f"{len(taken)} of {len(chosen.steps)} plans taken, by {method.score}")
+    print(f"{method.label}: {describe(chosen.plan)}")
+    print(f"{chosen.measured} plans measured, {chosen.reused} known before, {chosen.seconds:.1f} s")
 
 
 def show_comparison(result: RunResult) -> None:

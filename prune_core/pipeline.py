@@ -9,16 +9,18 @@ from pathlib import Path
 
 import torch
 
-from prune_core import export
+from prune_core import export, jobs
 from prune_core.damage import DropMap
 from prune_core.data import Batch, calibration_batches, heldout_documents
-from prune_core.dropmap import chunk_sequences, measure_drops
+from prune_core.dropmap import measure_drops
 from prune_core.evaluate.generate import continuations
 from prune_core.evaluate.memory import memory
 from prune_core.evaluate.perplexity import perplexity
 from prune_core.evaluate.speed import speed
 from prune_core.evaluate.tasks import run_tasks
+from prune_core.evidence import Search, search_batch
 from prune_core.fingerprint import fingerprint
+from prune_core.methods import Measured
 from prune_core.model import LoadedModel, inspect, load
 from prune_core.residents import Resident, Residents
 from prune_core.similarity import measure_all
@@ -27,6 +29,8 @@ from prune_core.specs import (
     Evaluation,
     InspectSpec,
     MeasureSpec,
+    PlanResult,
+    PlanSpec,
     PreviewSpec,
     Result,
     RunResult,
@@ -65,7 +69,9 @@ def runner(store: Store) -> Runner:
         if isinstance(spec, PreviewSpec):
             return preview_plan(resident, spec, progress)
         if isinstance(spec, DropMapSpec):
-            return map_drops(store, run_id, resident.loaded, spec, progress)
+            return map_drops(store, run_id, resident, spec, progress)
+        if isinstance(spec, PlanSpec):
+            return choose_layers(store, resident, spec, progress)
         return build_and_compare(store, run_id, resident.loaded, spec, progress)
 
     return run
@@ -87,14 +93,41 @@ def preview_plan(resident: Resident, spec: PreviewSpec, progress: Progress) -> P
     return preview(loaded, batches, spec.plan, donor_losses, progress)
 
 
-def map_drops(store: Store, run_id: str, loaded: LoadedModel, spec: DropMapSpec, progress: Progress) -> DropMap:
+def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:
     """What dropping each block costs. The map so far is kept as it grows; a job that was stopped goes on from it."""
-    check_supported(loaded.model.config)
-    size = chunk_sequences(spec.calibration.seq_len, loaded.info.vocab_size, loaded.info.device)
-    batches = calibration_batches(spec.calibration, loaded.tokenizer, size)
+    model = resident.loaded.model
+    check_supported(model.config)
     so_far = store.partial(run_id)
     start = so_far if isinstance(so_far, DropMap) else None
-    return measure_drops(loaded.model, batches, progress, start, partial(store.save_partial, run_id))
+    batches = _batches(resident, spec.calibration)
+    return measure_drops(model, batches, progress, start, partial(store.save_partial, run_id))
+
+
+def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> PlanResult:
+    """The plan that a method makes of what was measured, or measures for itself; nothing is measured twice."""
+    begun = time.monotonic()
+    loaded = resident.loaded
+    if spec.method.needs == "search":
+        calibration = replace(spec.calibration, samples=spec.method.texts or spec.calibration.samples)
+        size = search_batch(calibration.seq_len, loaded.info.device)
+        known = resident.remember(("plans", calibration), dict)
+        evidence = Search(loaded, calibration_batches(calibration, loaded.tokenizer, size), progress, known)
+    else:
+        evidence = Measured(loaded.info.num_layers, _maps(store, resident, spec, progress))
+    plan = spec.method.plan(evidence, spec.budget)
+    check_supported(loaded.model.config, plan)
+    return PlanResult(plan, tuple(evidence.steps), evidence.measured, evidence.reused, time.monotonic() - begun)
+
+
+def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> LayerStats | None:
+    """The similarity maps, where the method needs them: kept ones, else measured now."""
+    if spec.method.needs == "nothing":
+        return None
+    measured = MeasureSpec(spec.model, spec.calibration)
+    kept = jobs.result(store, measured)
+    if isinstance(kept, LayerStats):
+        return kept
+    return resident.remember(("maps", spec.calibration), lambda: measure(resident, measured, progress))
 
 
 def build_and_compare(store: Store, run_id: str, donor: LoadedModel, spec: RunSpec, progress: Progress) -> RunResult:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prune_core.damage import DropMap
+from prune_core.methods import AnyMethod, Step
 from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview, Report
 
 
@@ -49,6 +50,20 @@ class DropMapSpec:
 
 
 @dataclass(frozen=True)
+class PlanSpec:
+    """Have a method choose the layers to cut, `budget` of them (None where its threshold decides).
+
+    Methods that search take as many texts as they say; the others go by the calibration text as it is.
+    """
+
+    model: ModelRef
+    calibration: Calibration
+    method: AnyMethod
+    budget: int | None = None
+    kind: Literal["plan"] = "plan"
+
+
+@dataclass(frozen=True)
 class SpeedSettings:
     """How speed is measured: `repeats` timed rounds after `warmup`, donor and pruned in turn so that drift cancels."""
 
@@ -87,7 +102,7 @@ class RunSpec:
     kind: Literal["run"] = "run"
 
 
-Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | RunSpec
+Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | RunSpec
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,18 @@ class RunResult:
     seconds: float
 
 
-Result = ModelInfo | LayerStats | Preview | DropMap | RunResult
+@dataclass(frozen=True)
+class PlanResult:
+    """The plan, and what the method looked at on the way, in order. `measured` plans were run, `reused` ones known."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    measured: int
+    reused: int
+    seconds: float
+
+
+Result = ModelInfo | LayerStats | Preview | DropMap | PlanResult | RunResult
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 

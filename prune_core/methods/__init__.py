@@ -7,7 +7,7 @@ from prune_core.methods.baselines import EvenlySpaced, LastLayers, RandomLayers
 from prune_core.methods.blocks import AlikeBlock, BlockDistance, DeepestLayers, Streamline
 from prune_core.methods.evopress import EvoPress
 from prune_core.methods.laco import LaCo
-from prune_core.methods.settings import Setting, settings_of, with_words
+from prune_core.methods.settings import Setting, from_words, settings_of, with_words
 from prune_core.methods.shortened_llama import ShortenedLoss, ShortenedTaylor
 from prune_core.methods.shortgpt import ShortGPT
 from prune_core.methods.sleb import SLEB
@@ -39,7 +39,7 @@ else:
 
 __all__ = [
     "METHODS", "AnyMethod", "Evidence", "Measured", "Method", "Setting", "Step",
-    "method_named", "settings_of", "with_words",
+    "from_words", "method_named", "settings_of", "with_words",
 ]  # fmt: skip
 
 

@@ -74,6 +74,8 @@ class Measured:
     num_layers: int
     layer_stats: LayerStats | None = None
     steps: list[Step] = field(default_factory=list)
+    measured: int = 0
+    reused: int = 0
 
     @property
     def stats(self) -> LayerStats:
@@ -143,6 +145,11 @@ class Method(ABC):
     @abstractmethod
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         """The plan for a budget that is None (where `budget_optional`) or from 1 to L-1."""
+
+    @property
+    def texts(self) -> int | None:
+        """How many calibration texts to measure plans on; None where the method does not say."""
+        return getattr(self, "samples", None)
 
     def at_budget(self) -> Self:
         """This method with the setting that lets it meet any budget exactly; most do so anyway."""

@@ -1,7 +1,7 @@
 """The settings of a method as data: what forms, the command line and help texts are made from."""
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
@@ -50,6 +50,18 @@ def with_words(method: Method, words: Mapping[str, str]) -> Method:
             raise UserError(f"{method.label} has no setting '{name}': its settings are {there_are}.")
         values[name] = _value(method, known[name], text.strip())
     return type(method)(**values)
+
+
+def from_words(method: Method, pairs: Sequence[str], budget: int | None) -> Method:
+    """`method` as a command line gives it: settings as "name=value". With a budget, a threshold that is not given is
+    left to be found."""
+    words = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UserError(f"'{pair}' sets nothing: write a setting as name=value, such as threshold=0.7.")
+        words[name.strip()] = text
+    return with_words(method if budget is None or "threshold" in words else method.at_budget(), words)
 
 
 def _setting(field: Any, hint: Any) -> Setting:

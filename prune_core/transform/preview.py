@@ -40,21 +40,23 @@ class Losses(NamedTuple):
 
 
 @contextmanager
-def planned(model: PreTrainedModel, plan: Plan) -> Iterator[PreTrainedModel]:
+def planned(model: PreTrainedModel, plan: Plan, fitted: edits.Fitted = edits.NOTHING) -> Iterator[PreTrainedModel]:
     """Within the context `model` computes the planned model, to be called with `use_cache=False`.
 
     Removed layers are not computed: they put out what they are given, so each kept layer keeps the mask and rotary
-    embedding of its own place. Merged layers run with merged weights, one layer's worth of memory for each. Afterwards
-    the model is as before, also after an exception. Raises UserError where the built model could not be the same.
+    embedding of its own place. Merged and replaced layers run with the weights made for them, one layer's worth of
+    memory for each. Afterwards the model is as before, also after an exception. Raises UserError where the built model
+    could not be the same.
     """
-    surgery.check_supported(model.config, plan)
+    surgery.check_supported(model.config, plan, fitted)
     layers = find_stack(model).layers
     outputs = _output_lengths(model, layers, plan.removed)
+    patches = edits.patches(plan, fitted)
     with ExitStack() as restore:
-        for number, weights in edits.changed_weights(plan, layers).items():
-            restore.callback(_swap_weights(layers[number], weights))
+        for number, weights in edits.changed_weights(plan, layers, fitted).items():
+            restore.callback(swap_weights(layers[number], weights))
         for number in plan.removed:
-            restore.callback(_swap_forward(layers[number], _passing_on(outputs[number])))
+            restore.callback(_swap_forward(layers[number], _passing_on(outputs[number], patches.get(number))))
         yield model
 
 
@@ -79,11 +81,16 @@ def _output_lengths(model: PreTrainedModel, layers: nn.ModuleList, removed: tupl
     return lengths
 
 
-def _passing_on(length: int | None) -> Callable[..., Any]:
-    """A layer's forward that puts out the hidden states it is given, alone or first in a tuple of `length`."""
+def _passing_on(length: int | None, patch: Tensor | None = None) -> Callable[..., Any]:
+    """A layer's forward that puts out the hidden states it is given, alone or first in a tuple of `length`.
+
+    `patch`: [D, D], multiplies the states first.
+    """
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         states = args[0] if args else kwargs["hidden_states"]
+        if patch is not None:
+            states = (states.to(patch.dtype) @ patch.to(states.device)).to(states.dtype)
         return states if length is None else (states, *(None for _ in range(length - 1)))
 
     return forward
@@ -102,7 +109,7 @@ def _swap_forward(layer: nn.Module, forward: Callable[..., Any]) -> Callable[[],
     return restore
 
 
-def _swap_weights(layer: nn.Module, weights: dict[str, Tensor]) -> Callable[[], None]:
+def swap_weights(layer: nn.Module, weights: dict[str, Tensor]) -> Callable[[], None]:
     """Makes `layer` use `weights` (parameter name -> tensor) until the returned function is called."""
     parameters = dict(layer.named_parameters())
     before = {name: parameters[name].data for name in weights}
@@ -160,6 +167,7 @@ def preview(
     plan: Plan,
     donor_losses: Losses | None = None,
     progress: Progress | None = None,
+    fitted: edits.Fitted = edits.NOTHING,
 ) -> Preview:
     """The planned model's loss beside the donor's on the same tokens; `donor_losses` spares a second donor pass.
 
@@ -170,7 +178,7 @@ def preview(
     """
     started = time.perf_counter()
     donor = donor_losses or sequence_losses(loaded.model, batches, progress)
-    with planned(loaded.model, plan):
+    with planned(loaded.model, plan, fitted):
         cut = sequence_losses(loaded.model, batches, progress)
     tokens = int(cut.tokens.sum())
     return Preview(

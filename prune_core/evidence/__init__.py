@@ -1,0 +1,160 @@
+"""Evidence for searches: plans measured on the loaded model and the calibration text, each of them once.
+
+runs.py runs planned models on cached states, taylor.py takes gradients. A search asks by `methods.Evidence`.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prune_core.capture import Batch
+from prune_core.evidence.runs import PlannedRuns, fates
+from prune_core.evidence.taylor import taylor
+from prune_core.layer_runs import Recording
+from prune_core.methods import Step
+from prune_core.model import LoadedModel
+from prune_core.transform import surgery
+from prune_core.transform.preview import sequence_losses
+from prune_core.types import LayerStats, Plan, Progress, Silent, UserError
+
+CPU_TOKENS, GPU_TOKENS = 512, 8192
+"""Tokens that go through the layers together: on a CPU few, so that activations stay in its cache."""
+
+PIECE_VALUES = 2**22
+"""Logits that are normalised at a time."""
+
+
+def search_batch(seq_len: int, device: str) -> int:
+    """How many sequences of `seq_len` tokens make a batch for searches. Results do not depend on it."""
+    return max(1, (CPU_TOKENS if device == "cpu" else GPU_TOKENS) // seq_len)
+
+
+class Search:
+    """`methods.Evidence` measured on `batches`. `steps` is what the method recorded.
+
+    `known` holds every measurement by what was measured; give the same one again and nothing is measured twice. It is
+    of this model and these texts only. `measured` and `reused` count plans.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        batches: Sequence[Batch],
+        progress: Progress | None = None,
+        known: dict[Hashable, float] | None = None,
+    ) -> None:
+        self.steps: list[Step] = []
+        self.measured = self.reused = 0
+        self._loaded, self._progress = loaded, progress or Silent()
+        self._known: dict[Hashable, float] = {} if known is None else known
+        self._runs = PlannedRuns(loaded, batches, self._progress)
+        self._donor_hidden: list[Tensor] = []
+
+    @property
+    def num_layers(self) -> int:
+        return len(self._loaded.stack.layers)
+
+    @property
+    def stats(self) -> LayerStats:
+        raise UserError("This search has no similarity maps: it measures plans on the model.")
+
+    def loss(self, plan: Plan) -> float:
+        """Mean next-token loss in nats per token, computed as a preview does. Raises UserError where not finite."""
+
+        def measure() -> float:
+            nll, tokens = zip(*self._runs.each(plan, self._batch_loss), strict=True)
+            return float(sum(nll) / sum(tokens))
+
+        return self._once("loss", plan, measure)
+
+    def similarity(self, plan: Plan) -> float:
+        """Mean over texts of the cosine of the last hidden states, after the final norm (`hidden_states[-1]`), of donor
+        and planned model, flattened over a text's tokens; padding does not count. Computed in float32 or better."""
+
+        def measure() -> float:
+            if not self._donor_hidden:
+                donor = Plan(self.num_layers)
+                self._donor_hidden = self._runs.each(donor, lambda _number, *last: _last_hidden(*last))
+            return float(np.concatenate(self._runs.each(plan, self._batch_similarity)).mean())
+
+        return self._once("similarity", plan, measure)
+
+    def kl(self, plan: Plan, tokens: int | None = None) -> float:
+        """Mean over tokens of KL(donor || planned model) in nats, over the first batches that hold `tokens` tokens."""
+        sizes = np.cumsum([int(batch.attention_mask.sum()) for batch in self._runs.batches])
+        count = len(sizes) if tokens is None else min(len(sizes), int(np.searchsorted(sizes, tokens)) + 1)
+
+        def measure() -> float:
+            return float(sum(self._runs.each(plan, self._batch_kl, count)) / sizes[count - 1])
+
+        return self._once(f"kl of {count}", plan, measure)
+
+    def taylor(self) -> np.ndarray:
+        """Taylor importance of each layer, float64 [L]; see taylor.py."""
+        keys = [("taylor", layer) for layer in range(self.num_layers)]
+        if any(key not in self._known for key in keys):
+            scores = taylor(self._runs, self._loaded.stack.layers, self._progress.advance)
+            self._known |= dict(zip(keys, scores.tolist(), strict=True))
+            self.measured += 1
+        return np.array([self._known[key] for key in keys])
+
+    def settle(self, plan: Plan) -> None:
+        """Keep the states along `plan`, for the plans to come that share its lower layers."""
+        self._runs.settle(plan)
+
+    def expect(self, stage: str, plans: int) -> None:
+        self._progress.stage(stage, plans, "plans")
+
+    def record(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def _once(self, what: str, plan: Plan, measure: Callable[[], float]) -> float:
+        key = (what, fates(plan))
+        if key in self._known:
+            self.reused += 1
+        else:
+            surgery.check_supported(self._loaded.model.config, plan)
+            self._known[key] = measure()
+            self.measured += 1
+        self._progress.advance()
+        return self._known[key]
+
+    def _batch_loss(self, number: int, recording: Recording, states: Tensor) -> tuple[float, int]:
+        with recording.passing_on(states):
+            losses = sequence_losses(recording.model, [self._runs.batches[number]])
+        return float(losses.nll.sum()), int(losses.tokens.sum())
+
+    def _batch_similarity(self, number: int, recording: Recording, states: Tensor) -> np.ndarray:
+        """Cosine for each sequence, float64 [B]."""
+        mask = recording.attention_mask[..., None]
+        ours, donor = _last_hidden(recording, states).float() * mask, self._donor_hidden[number].float() * mask
+        return (_dot(ours, donor) / (_dot(ours, ours) * _dot(donor, donor)).sqrt()).cpu().numpy()
+
+    def _batch_kl(self, number: int, recording: Recording, states: Tensor) -> float:
+        """Sum over the batch's tokens of KL(donor || planned)."""
+        _, donor_states = self._runs.along_donor(number, self.num_layers)
+        counted = recording.attention_mask.bool()
+        donor, ours = recording.logits(donor_states)[counted], recording.logits(states)[counted]
+        piece = max(1, PIECE_VALUES // donor.shape[-1])
+        return sum(_kl(p, q) for p, q in zip(donor.split(piece), ours.split(piece), strict=True))
+
+
+def _last_hidden(recording: Recording, states: Tensor) -> Tensor:
+    """What the model makes of its last layer's output before the head, [B, T, D]: the final norm, in most families."""
+    with torch.inference_mode(), recording.passing_on(states):
+        return recording.model.base_model(
+            input_ids=recording.input_ids, attention_mask=recording.attention_mask, use_cache=False
+        ).last_hidden_state
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Sum of products over all tokens and dimensions of each sequence: [B, T, D] twice -> float64 [B]."""
+    return (one * other).sum(dim=(1, 2), dtype=torch.float64)
+
+
+def _kl(donor: Tensor, ours: Tensor) -> float:
+    """Sum over tokens of sum_v p_v (log p_v - log q_v), p the donor's; logits [N, V]."""
+    log_p, log_q = (nn.functional.log_softmax(logits.float(), dim=-1) for logits in (donor, ours))
+    return float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))

@@ -1,0 +1,72 @@
+"""Tiny models for tests of methods: neighbours made alike, redundancy planted, ragged text."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from prune_core.capture import Batch
+from prune_core.model import LoadedModel, find_stack
+from prune_core.types import ModelInfo, ModelRef
+from tests.core.tiny import CONTEXT, HIDDEN, VOCAB, tiny_ids, tiny_model, tiny_tokenizer
+
+OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense", "dense_4h_to_h", "out_proj", "fc2")
+"""The last matrices of attention and MLP, by the names of the families."""
+
+
+def loaded(model: PreTrainedModel) -> LoadedModel:
+    """`model` as `model.load` would give it."""
+    stack = find_stack(model)
+    parameters = model.num_parameters()
+    info = ModelInfo(
+        ModelRef(), model.config.model_type, len(stack.layers), HIDDEN, VOCAB, CONTEXT, parameters, 4 * parameters,
+        "float32", "float32", "cpu", 2**40,
+    )  # fmt: skip
+    return LoadedModel(ModelRef(), model, tiny_tokenizer(), stack, info, Path())
+
+
+def outputs_of(layer: nn.Module) -> list[nn.Module]:
+    """The modules through which a layer adds to the hidden states."""
+    return [module for name, module in layer.named_modules() if name.rpartition(".")[2] in OUTPUTS]
+
+
+def alike_model(family: str, layers: int, difference: float = 0.3, seed: int = 0) -> PreTrainedModel:
+    """A tiny model whose neighbours can be merged: each layer is the first one plus a part of what it differs by."""
+    model = tiny_model(family, layers, seed)
+    first, *others = find_stack(model).layers
+    for layer in others:
+        for parameter, common in zip(layer.parameters(), first.parameters(), strict=True):
+            parameter.data.lerp_(common.data, 1 - difference)
+    for layer in (first, *others):
+        _scale(layer, 0.5)
+    return model
+
+
+def planted_model(family: str, layers: int, planted: tuple[int, ...]) -> PreTrainedModel:
+    """A tiny model in which the `planted` layers, and no others, add nothing to the hidden states."""
+    model = tiny_model(family, layers)
+    for number in planted:
+        _scale(find_stack(model).layers[number], 0.0)
+    return model
+
+
+def ragged_batches(lengths: tuple[int, ...], batch: int, seed: int = 0) -> list[Batch]:
+    """Sequences of these lengths, `batch` at a time, padded on the right."""
+    longest = max(lengths)
+    ids, mask = tiny_ids(len(lengths), longest, seed), torch.zeros(len(lengths), longest, dtype=torch.int64)
+    for row, length in enumerate(lengths):
+        mask[row, :length] = 1
+    return [Batch(ids[i : i + batch], mask[i : i + batch]) for i in range(0, len(lengths), batch)]
+
+
+def sentences(batches: list[Batch]) -> list[Tensor]:
+    """Each sequence by itself, int64 [1, T], without padding."""
+    rows = [(ids, mask) for batch in batches for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
+    return [ids[None, : int(mask.sum())] for ids, mask in rows]
+
+
+def _scale(layer: nn.Module, by: float) -> None:
+    for module in outputs_of(layer):
+        for parameter in module.parameters():
+            parameter.data.mul_(by)
