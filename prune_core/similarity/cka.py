@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prune_core.similarity.cosine import TINY
 from prune_core.similarity.tokens import Estimate
 from prune_core.types import UserError
 
 MIN_TOKENS = 4
 """HSIC_1 needs this many tokens."""
 
-ROWS = 128
+ROWS = 64
 """Gram matrices are made by blocks of rows, right of the diagonal only."""
 
 CONSTANT = 1e-26
@@ -89,21 +90,35 @@ class MinibatchCKA:
     def _finish_minibatch(self) -> None:
         minibatch = self._room[:, : self._filled]
         self._filled = 0
-        norms = torch.linalg.vector_norm(minibatch, dim=(1, 2))
-        self._square_norms.append(norms.square().cpu().double().numpy() / minibatch.shape[1])
         for name, kernel in self._kernels.items():
             self._kernel_hsic[name].append(kernel(minibatch))
-        self._hsic.append(hsic_of_pairs(minibatch))  # last, because it centres the minibatch in place
+        square_norms = centre(minibatch)
+        self._hsic.append(hsic_of_pairs(minibatch))
+        self._square_norms.append(square_norms.cpu().double().numpy())
+
+
+def centre(features: Tensor) -> Tensor:
+    """Subtract from each state a mean of its tokens, in place; returns the mean squared norms [S] as they were before.
+
+    features: float32 [S, n, D]. A shift changes nothing in HSIC_1 but its rounding: an offset common to all tokens
+    would drown what differs. Tokens weigh 1 / squared norm, or the few of huge norm that many models have would be the
+    mean.
+    """
+    square_norms = torch.linalg.vector_norm(features, dim=2).square_()
+    mean = square_norms.mean(1)
+    weights = 1 / (square_norms + 1e-3 * mean[:, None] + TINY)
+    weights /= weights.sum(1, keepdim=True)
+    features -= torch.bmm(weights.unsqueeze(1), features)
+    return mean
 
 
 def hsic_of_pairs(features: Tensor) -> np.ndarray:
-    """HSIC_1 float64 [S, S] of all pairs of S states; features: float32 [S, n, D], centred here in place.
+    """HSIC_1 of all pairs of S states, float64 [S, S]; features: float32 [S, n, D], near their own centre.
 
-    Centring changes nothing in exact arithmetic, and saves float32 from the states' common offset. Vectorised Gram
-    matrices give all traces as one product; only blocks on and right of the diagonal are made.
+    The vectorised Gram matrices give the traces of all pairs as one product; only blocks on and right of the diagonal
+    are made.
     """
     n = features.shape[1]
-    features -= features.mean(1, keepdim=True)
     traces, own = [], []
     for begin in range(0, n, ROWS):
         rows = features[:, begin : begin + ROWS]
