@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from prune_core.fitting import Fit, changed_layer, place_of
+
 
 class UserError(Exception):
     """Something the user can put right. The message is one sentence: what is wrong, the value, the remedy."""
@@ -146,14 +148,20 @@ class Merge:
 
 @dataclass(frozen=True)
 class Replace:
-    """Put the network called `by` in place of `block`."""
+    """Put the network called `by` (fitting.NETWORKS), fitted as `fit` says, in place of `block`."""
 
     block: Block
     by: str
+    fit: Fit = field(default_factory=Fit)
 
     @property
     def removed(self) -> tuple[int, ...]:
-        return self.block.layers
+        return self.block.layers[1:] if place_of(self.by) == "first layer" else self.block.layers
+
+    @property
+    def changed(self) -> tuple[int, ...]:
+        """The layer that stays and takes new weights, if there is one."""
+        return changed_layer(self.by, self.block.start)
 
 
 Edit = Drop | Merge | Replace
@@ -170,7 +178,8 @@ class Plan:
     def __post_init__(self) -> None:
         seen: set[int] = set()
         for edit in self.edits:
-            touched = set(edit.removed) | ({edit.into} if isinstance(edit, Merge) else set())
+            stays = (edit.into,) if isinstance(edit, Merge) else edit.changed if isinstance(edit, Replace) else ()
+            touched = {*edit.removed, *stays}
             outside = sorted(layer for layer in touched if not 0 <= layer < self.num_layers)
             if outside:
                 raise UserError(f"Layer {outside[0]} does not exist: this model has layers 0 to {self.num_layers - 1}.")

@@ -24,7 +24,7 @@ from prune_core.types import Plan, UserError
 OTHER_FAMILY = "choose a model of another family."
 
 
-def check_supported(config: PretrainedConfig, plan: Plan | None = None) -> None:
+def check_supported(config: PretrainedConfig, plan: Plan | None = None, fitted: edits.Fitted = edits.NOTHING) -> None:
     """Raises UserError with the reason where cutting layers of this model (by this plan) cannot be exact."""
     text = config.get_text_config(decoder=True)
     for model_type in (config.model_type, text.model_type):
@@ -40,11 +40,11 @@ def check_supported(config: PretrainedConfig, plan: Plan | None = None) -> None:
                     f"because {reason}: choose another model."
                 )
     if plan is not None:
-        _check_plan(text, plan)
+        _check_plan(text, plan, fitted)
 
 
-def _check_plan(text: PretrainedConfig, plan: Plan) -> None:
-    edits.check_offered(plan)
+def _check_plan(text: PretrainedConfig, plan: Plan, fitted: edits.Fitted) -> None:
+    edits.check_offered(plan, fitted)
     if plan.num_layers != text.num_hidden_layers:
         raise UserError(
             f"The plan is for {plan.num_layers} layers, but this model has {text.num_hidden_layers}: make a new plan."
@@ -126,19 +126,27 @@ def _cut_attention_types(data: dict[str, Any]) -> None:
 # --- model ------------------------------------------------------------------------------------------------------------
 
 
-def build(model: PreTrainedModel, plan: Plan, device: str | torch.device | None = None) -> PreTrainedModel:
+def build(
+    model: PreTrainedModel,
+    plan: Plan,
+    device: str | torch.device | None = None,
+    fitted: edits.Fitted = edits.NOTHING,
+) -> PreTrainedModel:
     """A new model that computes the plan, with the donor's dtypes, on the donor's device or on `device`.
+
+    `fitted`: the weights of the plan's Replace edits.
 
     The donor is not touched and shares no memory with it; beside the donor, only the new weights take memory. Raises
     UserError where the result would not be exact.
     """
-    check_supported(model.config, plan)
+    check_supported(model.config, plan, fitted)
+    edits.check_buildable(plan)
     stack = find_stack(model)
     new = _without_weights(model, plan)
     new_layers = find_stack(new).layers
     same_layers.check(stack.layers, new_layers, plan.kept)
     _copy_tensors(model, new, stack.path, plan, device)
-    for layer, weights in edits.changed_weights(plan, stack.layers).items():
+    for layer, weights in edits.changed_weights(plan, stack.layers, fitted).items():
         parameters = dict(new_layers[plan.kept.index(layer)].named_parameters())
         for name, tensor in weights.items():
             parameters[name].data.copy_(tensor)

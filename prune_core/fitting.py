@@ -1,0 +1,107 @@
+"""What may take a block's place, and how it is fitted. Literal tables and settings; no torch.
+
+The networks themselves are in prune_core/replacements/.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Place = Literal["layer before", "first layer", "nowhere"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One way to stand in for a block: its `name` in a Replace edit, and what a menu says of it.
+
+    `place` is where it lives in the built model: folded into the "layer before" the block, as the block's "first
+    layer", or "nowhere", when no plain transformers model can hold it and it can be previewed only. `trained`: by
+    gradient steps; the others are computed in one pass over the calibration text.
+    """
+
+    name: str
+    label: str
+    source: str
+    what: str
+    place: Place
+    trained: bool = False
+
+
+NETWORKS: tuple[Network, ...] = (
+    Network(
+        "linear",
+        "Linear map (ReplaceMe)",
+        "arXiv 2505.02819",
+        "The best linear map of the MLP output below the block, folded into that MLP: no added parameters.",
+        "layer before",
+    ),
+    Network(
+        "layer",
+        "One trained layer",
+        "arXiv 2403.19135",
+        "One transformer layer, starting as the block's first, trained to do the work of the whole block.",
+        "first layer",
+        trained=True,
+    ),
+    Network(
+        "swiglu",
+        "Gated MLP",
+        "arXiv 2403.19135",
+        "A trained layer without attention, for families whose MLP is gated (Llama, Qwen, Gemma, Phi-3).",
+        "first layer",
+        trained=True,
+    ),
+    Network(
+        "ffn",
+        "Two-matrix MLP",
+        "arXiv 2403.19135",
+        "A trained layer without attention, for families whose MLP is two matrices (GPT-2, OPT, GPT-NeoX, BLOOM).",
+        "first layer",
+        trained=True,
+    ),
+    Network(
+        "linearpatch",
+        "LinearPatch",
+        "arXiv 2505.24680",
+        "Channels rescaled at the cut, after a Hadamard rotation; for previews only, since no plain model can hold it.",
+        "nowhere",
+    ),
+)
+"""Every network that there is, in the order that menus show them. "Nothing" is a Drop."""
+
+
+def place_of(name: str) -> Place | None:
+    """Where the network called `name` lives in a built model; None where there is no such network."""
+    return next((network.place for network in NETWORKS if network.name == name), None)
+
+
+def changed_layer(name: str, start: int) -> tuple[int, ...]:
+    """The layer that stays and takes new weights when the network `name` replaces a block from `start` on, if any."""
+    layer = {"layer before": start - 1, "first layer": start}.get(place_of(name) or "nowhere", -1)
+    return (layer,) if layer >= 0 else ()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a network is fitted. Networks computed in one pass use `ridge` only, trained ones all the rest.
+
+    ridge: what is added to the diagonal of the normal equations, as a share of its mean; it pulls the map towards doing
+        nothing, which is what dropping the block does.
+    steps, batch: optimiser steps, and sequences in each. first_rate, last_rate: the learning rate falls from one to the
+        other along a half cosine, after rising from 0 during the first `warmup` share of the steps.
+    weight_decay, clip: of AdamW, and the largest norm of a gradient.
+    held_back: share of the sequences that are never trained on; the weights kept are those that did best on them.
+    lm_weight: share of the next-token loss in what is trained on; the rest is the squared error of the hidden state.
+    seed: for which sequences are held back and for the order of the others.
+    """
+
+    ridge: float = 1e-3
+    steps: int = 400
+    batch: int = 8
+    first_rate: float = 2e-4
+    last_rate: float = 5e-5
+    warmup: float = 0.03
+    weight_decay: float = 1e-3
+    clip: float = 5.0
+    held_back: float = 0.125
+    lm_weight: float = 0.0
+    seed: int = 0
