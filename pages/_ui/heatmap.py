@@ -17,6 +17,7 @@ import numpy as np
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.components.v2 import component
 
 from pages._ui.figures.map import chosen_shapes, passing_shapes
 from prune_core.types import Block, UserError
@@ -28,16 +29,14 @@ _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescript
 <div class="ls-map-key"><span class="ls-map-chosen" hidden>chosen block</span>
 <span class="ls-map-passing" hidden>passes the threshold</span></div></div>"""
 
-_map = st.components.v2.component(
+_map = component(
     "layerscope_map",
     html=_HTML,
     css=(_HERE / "heatmap.css").read_text(encoding="utf-8"),
     js=(_HERE / "heatmap.js").read_text(encoding="utf-8"),
     isolate_styles=False,  # Plotly's style sheet lies in the document's head and does not reach into a shadow root
 )
-_shelf = st.components.v2.component(
-    "layerscope_shelf", js=(_HERE / "shelf.js").read_text(encoding="utf-8"), isolate_styles=False
-)
+_shelf = component("layerscope_shelf", js=(_HERE / "shelf.js").read_text(encoding="utf-8"), isolate_styles=False)
 
 
 def heatmap(
@@ -73,6 +72,9 @@ def heatmap(
                 on_clear()
         return bool(fresh)
 
+    def callback() -> None:
+        deliver()
+
     _map(
         key=key,
         data={
@@ -82,7 +84,7 @@ def heatmap(
             "label": label,
             **seen,
         },
-        on_gestures_change=deliver,
+        on_gestures_change=callback,
     )
     if deliver():  # gestures put into session_state by hand, as AppTest does, come without the callback
         st.rerun()

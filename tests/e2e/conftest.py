@@ -28,6 +28,7 @@ FLAGS = [
     "--no-first-run",
 ]
 START_SECONDS = 90
+WIDE, NARROW = 1440, 900
 
 AppServer = Callable[..., str]
 """app_server(script, env={}) -> the URL of a running app."""
@@ -50,10 +51,13 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(params=[1440, 900], ids=["wide", "narrow"])
-def width(request: pytest.FixtureRequest) -> int:
-    """Both widths, in pixels, that every page must work at."""
-    return request.param
+@pytest.fixture
+def width() -> int:
+    """The width of `page` in pixels; `@both_widths` runs a test at the two widths that every page must work at."""
+    return WIDE
+
+
+both_widths = pytest.mark.parametrize("width", [WIDE, NARROW])
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def page(browser: Browser, width: int) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[AppServer]:
     """Starts Streamlit apps, waits until they answer, and ends them after the module; failures show their logs."""
-    running: list[tuple[subprocess.Popen[bytes], Path]] = []
+    running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
     failed_before = request.session.testsfailed
 
     def start(script: Path | str, env: dict[str, str] | None = None) -> str:
@@ -79,16 +83,16 @@ def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
             process = subprocess.Popen(
                 command, cwd=ROOT, env=settings, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
             )
-        running.append((process, log))
+        running.append((str(script), process, log))
         url = f"http://127.0.0.1:{port}"
         _wait_for_health(process, url, log)
         return url
 
     yield start
-    for process, log in running:
+    for script, process, log in running:
         _end(process)
         if request.session.testsfailed > failed_before:
-            print(f"\n--- log of {' '.join(map(str, process.args))}\n{log.read_text(errors='replace')[-6000:]}")  # pyright: ignore
+            print(f"\n--- log of {script}\n{log.read_text(errors='replace')[-6000:]}")
 
 
 def _free_port() -> int:

@@ -43,6 +43,8 @@ def page() -> None:
         on_clear=clear,
     )
     st.button("Rerun")
+    st.session_state.runs += 1
+    st.write(f"Runs: {st.session_state.runs}")
     st.write("Chosen: " + (" ".join(f"[{b.start}, {b.stop})" for b in st.session_state.chosen) or "none"))
     st.write("Calls: " + (" ".join(st.session_state.calls[-40:]) or "none"))
 
@@ -54,4 +56,5 @@ def other() -> None:
 st.set_page_config(page_title="Map", layout="wide")
 for name in ("chosen", "calls"):
     st.session_state.setdefault(name, [])
+st.session_state.setdefault("runs", 0)
 st.navigation([st.Page(page, title="Map", default=True), st.Page(other, title="Other", url_path="other")]).run()

@@ -6,7 +6,6 @@ Show them with `st.plotly_chart(figure, theme=None)`: their colours and type are
 from pages._ui.figures.compare import before_after
 from pages._ui.figures.layers import best_blocks, block_influence
 from pages._ui.figures.map import block_words, chosen_shapes, passing_shapes, similarity_map
-from pages._ui.figures.numbers import change, label_of, quantity, with_error
 from pages._ui.figures.preview import loss_preview
 from pages._ui.figures.strip import layer_strip
 
@@ -15,13 +14,9 @@ __all__ = [
     "best_blocks",
     "block_influence",
     "block_words",
-    "change",
     "chosen_shapes",
-    "label_of",
     "layer_strip",
     "loss_preview",
     "passing_shapes",
-    "quantity",
     "similarity_map",
-    "with_error",
 ]

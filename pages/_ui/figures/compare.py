@@ -6,9 +6,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages._ui.figures.frame import frame
-from pages._ui.figures.numbers import change, label_of, with_error
+from pages._ui.figures.numbers import change, label_of
 from pages._ui.theme import LIGHT, SMALL_PX, Palette
 from prune_core.types import Metric, Report
+from prune_core.wording import metric_in_words
 
 Pair = tuple[Metric, Metric]
 
@@ -143,7 +144,7 @@ def _dots(
         showlegend=legend,
         marker=dict(size=(11, 12)[side], color=colour, symbol=("circle", "diamond")[side]),
         error_x=dict(array=errors, color=colour, thickness=1.6, width=4) if errors else None,
-        customdata=[f"{label}: {with_error(metric)}" for metric in metrics],
+        customdata=[f"{label}: {metric_in_words(metric)}" for metric in metrics],
         hovertemplate="%{y}<br>%{customdata}<extra></extra>",
     )
 

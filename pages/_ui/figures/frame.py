@@ -34,7 +34,7 @@ def frame(figure: go.Figure, palette: Palette, margin: dict[str, int] = MARGIN, 
         legend=dict(orientation="h", x=0, xanchor="left", y=1.02, yanchor="bottom", font=dict(size=SMALL_PX)),
         **layout,
     )
-    axis = dict(
+    axis: dict[str, Any] = dict(
         gridcolor=palette.grid,
         zerolinecolor=palette.border,
         linecolor=palette.border,

@@ -1,6 +1,7 @@
 """The similarity map: a heat map of all pairs of states, the words that a hover shows, and what is drawn on it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +12,7 @@ from prune_core.measures import Measure, measure
 from prune_core.types import Block, LayerStats
 from prune_core.wording import named
 
-Shape = dict[str, object]
+Shape = dict[str, Any]
 
 
 def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, fit: bool = False) -> go.Figure:
@@ -37,10 +38,10 @@ def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, fit: 
     figure = go.Figure(heat)
     states = values.shape[0]
     ticks = list(range(0, states, tick_step(states)))
-    axis = dict(range=[-0.5, states - 0.5], tickvals=ticks, constrain="domain", **_AXIS)
+    axis: dict[str, Any] = dict(range=[-0.5, states - 0.5], tickvals=ticks, constrain="domain", **_AXIS)
     frame(figure, palette, margin=MAP_MARGIN, width=640, height=MAP_MARGIN["t"] + MAP_MARGIN["b"] + 486)
     figure.update_xaxes(title=dict(text="to state j", standoff=8), **axis)
-    figure.update_yaxes(title=dict(text="from state i", standoff=8), **axis | {"range": [states - 0.5, -0.5]})
+    figure.update_yaxes(title=dict(text="from state i", standoff=8), **{**axis, "range": [states - 0.5, -0.5]})
     figure.update_layout(dragmode="select", uirevision=states, hovermode="closest")
     return figure
 
