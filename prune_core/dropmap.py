@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from prune_core.capture import Batch
@@ -22,19 +22,16 @@ from prune_core.layer_runs import Recording, record
 from prune_core.types import Progress, Silent, UserError
 
 CPU_TOKENS, GPU_TOKENS = 512, 8192
-"""Tokens that go through the layers together: on a CPU few, so that activations stay in its cache."""
+"""Tokens that go through the layers together, at most: on a CPU few, so that activations stay in its cache."""
 
 CHUNK_VALUES = 2**27
 """At most so many values of the donor's probabilities are kept (512 MiB), unless one sequence alone has more."""
 
+CHUNKS = 4
+"""A short text goes through in this many chunks still, so that a first map is there early."""
+
 PIECE_VALUES = 2**21
 """Logits that are normalised at a time."""
-
-
-def chunk_sequences(seq_len: int, vocab_size: int, device: str) -> int:
-    """How many sequences of `seq_len` tokens should go through the layers together. Results do not depend on it."""
-    tokens = min(CPU_TOKENS if device == "cpu" else GPU_TOKENS, CHUNK_VALUES // vocab_size)
-    return max(1, tokens // seq_len)
 
 
 def measure_drops(
@@ -44,20 +41,20 @@ def measure_drops(
     start: DropMap | None = None,
     keep: Callable[[DropMap], None] = lambda drops: None,
 ) -> DropMap:
-    """The drop map over `batches`, whose sequences go through the layers a batch at a time.
+    """The drop map over the sequences of `batches` (right padding), regrouped into chunks that go through together.
 
-    `keep` is called with the map so far after each batch; `start` is such a map, gone on with (its sequences are the
-    first ones of `batches`). Log likelihoods are float32, sums float64. A block whose loss overflows is NaN. Raises
-    UserError where the donor's own loss is not finite.
+    `keep` is called with the map so far after each chunk; `start` is such a map, gone on with (its sequences are the
+    first ones of `batches`). Results do not depend on batches and chunks. Log likelihoods are float32, sums float64. A
+    block whose loss overflows is NaN. Raises UserError where the donor's own loss is not finite.
     """
     progress = progress or Silent()
-    sequences = sum(len(batch.input_ids) for batch in batches)
-    drops = start or _empty(len(_layers(model)), sequences)
-    rest = list(_after(batches, drops.sequences))
-    progress.stage("dropping every block", len(rest) * layer_runs(drops.num_layers), "layer runs")
-    for batch in rest:
+    sequences = _sequences(batches)
+    drops = start or _empty(model.config.get_text_config().num_hidden_layers, len(sequences))
+    chunks = list(_chunks(sequences[drops.sequences :], _most_tokens(model, sequences)))
+    progress.stage("dropping every block", len(chunks) * layer_runs(drops.num_layers), "layer runs")
+    for chunk in chunks:
         begun = time.monotonic()
-        nll, kl, donor_nll, tokens = _batch_damage(model, batch, progress)
+        nll, kl, donor_nll, tokens = _chunk_damage(model, chunk, progress)
         drops = replace(
             drops,
             nll=np.concatenate([drops.nll, nll]),
@@ -76,29 +73,54 @@ def layer_runs(num_layers: int) -> int:
     return int((num_layers - stops + 1)[real_blocks(num_layers)].sum())
 
 
-def _layers(model: PreTrainedModel) -> range:
-    return range(model.config.get_text_config().num_hidden_layers)
-
-
 def _empty(num_layers: int, planned: int) -> DropMap:
     none = np.zeros((0, num_layers * (num_layers + 1) // 2))
     return DropMap(num_layers, none, none, np.zeros(0), np.zeros(0, dtype=np.int64), planned)
 
 
-def _after(batches: Sequence[Batch], done: int) -> Iterator[Batch]:
-    """The batches without their first `done` sequences."""
-    for batch in batches:
-        count = len(batch.input_ids)
-        if done < count:
-            yield Batch(batch.input_ids[done:], batch.attention_mask[done:])
-        done = max(0, done - count)
+# --- chunks -----------------------------------------------------------------------------------------------------------
 
 
-# --- one batch --------------------------------------------------------------------------------------------------------
+def _sequences(batches: Sequence[Batch]) -> list[Tensor]:
+    """Every sequence by itself, int64 [T] each, without its padding."""
+    return [
+        ids[: int(mask.sum())]
+        for batch in batches
+        for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+    ]
+
+
+def _most_tokens(model: PreTrainedModel, sequences: list[Tensor]) -> int:
+    """How many tokens, padding included, a chunk may hold."""
+    vocab = model.config.get_text_config().vocab_size
+    limit = min(CPU_TOKENS if model.device.type == "cpu" else GPU_TOKENS, CHUNK_VALUES // vocab)
+    return min(limit, -(-sum(map(len, sequences)) // CHUNKS))
+
+
+def _chunks(sequences: list[Tensor], most: int) -> Iterator[Batch]:
+    """The sequences in their order, padded to batches of at most `most` tokens and at least one sequence."""
+    chunk: list[Tensor] = []
+    for sequence in sequences:
+        longest = max([len(sequence), *map(len, chunk)])
+        if chunk and longest * (len(chunk) + 1) > most:
+            yield _padded(chunk)
+            chunk = []
+        chunk.append(sequence)
+    if chunk:
+        yield _padded(chunk)
+
+
+def _padded(sequences: list[Tensor]) -> Batch:
+    ids = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+    mask = nn.utils.rnn.pad_sequence([torch.ones_like(sequence) for sequence in sequences], batch_first=True)
+    return Batch(ids, mask)
+
+
+# --- one chunk --------------------------------------------------------------------------------------------------------
 
 
 class Donor(NamedTuple):
-    """The donor's predictions at the N places of a batch that predict an unmasked token.
+    """The donor's predictions at the N places of a chunk that predict an unmasked token.
 
     `places`: int64 [N] into B * T; `sequence`, `targets`: int64 [N]; `probabilities`: float32 [N, V]; `plogp`:
     float32 [N], the sum of p log p, which is minus the entropy.
@@ -111,10 +133,10 @@ class Donor(NamedTuple):
     plogp: Tensor
 
 
-def _batch_damage(
+def _chunk_damage(
     model: PreTrainedModel, batch: Batch, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`nll`, `kl` [B, P], `donor_nll`, `tokens` [B] of one batch, as DropMap has them."""
+    """`nll`, `kl` [B, P], `donor_nll`, `tokens` [B] of one chunk, as DropMap has them."""
     with torch.inference_mode():
         recording = record(model, batch.input_ids, batch.attention_mask)
         layers, count = len(recording.layers), len(batch.input_ids)

@@ -79,12 +79,10 @@ def forward_cost(model, batch: Batch) -> Cost:
 
 def our_map(model, batch: Batch) -> tuple[DropMap, Cost, int]:
     """The map, its cost, and how many layers were run, counted at their MLPs."""
-    size = dropmap.chunk_sequences(batch.input_ids.shape[1], model.config.vocab_size, model.device.type)
-    parts = zip(batch.input_ids.split(size), batch.attention_mask.split(size), strict=True)
-    batches = [Batch(ids, mask) for ids, mask in parts]
+    chunks: list[DropMap] = []
     with counting(model) as runs, cost() as found:
-        drops = dropmap.measure_drops(model, batches)
-    return drops, found, len(runs) // len(batches)
+        drops = dropmap.measure_drops(model, [batch], keep=chunks.append)
+    return drops, found, len(runs) // len(chunks)
 
 
 def brute_force(model, batch: Batch, every: int) -> tuple[np.ndarray, Cost, int]:

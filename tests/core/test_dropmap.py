@@ -66,39 +66,37 @@ def test_equal_to_brute_force(family):
     assert np.all(np.diagonal(drops.delta) == 0) and np.all(np.diagonal(drops.divergence) == 0)
 
 
-def test_batches_do_not_matter_and_half_the_layer_runs():
-    model = tiny_model("llama", LAYERS)
-    whole = ragged((5,))
-    runs = []
+@pytest.fixture
+def pairs_of_sequences(monkeypatch):
+    """Chunks of at most two sequences."""
+    monkeypatch.setattr(dropmap, "CPU_TOKENS", 28)
+    monkeypatch.setattr(dropmap, "CHUNKS", 1)
+
+
+def test_chunks_do_not_matter_and_half_the_layer_runs(pairs_of_sequences, monkeypatch):
+    model, kept, runs = tiny_model("llama", LAYERS), [], []
     hooks = [layer.register_forward_hook(lambda *_: runs.append(1)) for layer in model.model.layers]
-    one = dropmap.measure_drops(model, whole)
+    one = dropmap.measure_drops(model, ragged((5,)), keep=kept.append)
     for hook in hooks:
         hook.remove()
-    passing = len(runs) - LAYERS * (
-        1 + LAYERS * (LAYERS + 1) // 2
-    )  # the recording pass; layers passing on at each head
-    assert passing == LAYERS * (LAYERS**2 - 1) // 6
-    two = dropmap.measure_drops(
-        model, [Batch(b.input_ids[s], b.attention_mask[s]) for b in whole for s in slices(5, 2)]
-    )
+    assert [part.sequences for part in kept] == [2, 4, 5]
+    recording = LAYERS + LAYERS * (LAYERS + 1) // 2 * LAYERS  # one pass, and layers that pass on at each head
+    assert len(runs) == 3 * (recording + LAYERS * (LAYERS**2 - 1) // 6)
+    monkeypatch.setattr(dropmap, "CPU_TOKENS", 1000)
+    two = dropmap.measure_drops(model, ragged((5,)))
     for a, b in ((one.nll, two.nll), (one.kl, two.kl), (one.tokens, two.tokens)):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-def slices(count: int, size: int) -> list[slice]:
-    return [slice(begin, begin + size) for begin in range(0, count, size)]
-
-
-def test_goes_on_from_what_was_kept():
+def test_goes_on_from_what_was_kept(pairs_of_sequences):
     model, batches = tiny_model("llama", 3), ragged()
     kept: list[DropMap] = []
     full = dropmap.measure_drops(model, batches, keep=kept.append)
-    assert [part.sequences for part in kept] == [2, 3, 5]
+    assert [part.sequences for part in kept] == [2, 4, 5]
     assert np.isfinite(kept[0].delta[0, 1]) and kept[0].planned == 5
-    rest = dropmap.measure_drops(model, ragged((5,)), start=kept[1])  # other batches, the same sequences
-    assert rest.sequences == 5
-    again = dropmap.measure_drops(model, batches, start=kept[1])
+    again = dropmap.measure_drops(model, batches, start=kept[0])
     np.testing.assert_array_equal(again.nll, full.nll)
+    assert again.sequences == 5
 
 
 class StopsAt(Silent):
@@ -118,7 +116,7 @@ class StopsAt(Silent):
             raise Cancelled
 
 
-def test_cancelling_leaves_finished_batches_and_the_model_whole():
+def test_cancelling_leaves_finished_chunks_and_the_model_whole(pairs_of_sequences):
     model, batches, kept = tiny_model("llama", 3), ragged(), []
     with pytest.raises(Cancelled):
         dropmap.measure_drops(model, batches, StopsAt(8), keep=kept.append)
@@ -146,14 +144,11 @@ def test_no_effect_costs_nothing():
     assert best_sets(drops.divergence, 2)[0].layers == (1, 2)
 
 
-def test_a_broken_model_is_refused_and_memory_bounds_the_chunk():
+def test_a_broken_model_is_refused():
     model = tiny_model("llama", 2)
     model.lm_head.weight.fill_(float("inf"))
     with pytest.raises(UserError, match="load it in float32"):
         dropmap.measure_drops(model, ragged())
-    assert dropmap.chunk_sequences(128, 32000, "cpu") == 4
-    assert dropmap.chunk_sequences(128, 32000, "cuda") == 32
-    assert dropmap.chunk_sequences(4096, 256000, "cuda") == 1
 
 
 # --- rank correlation ------------------------------------------------------------------------------------------------
