@@ -116,7 +116,7 @@ def similarity_against_damage(
             cmax=max(2, layers - 1),
             size=8,
             opacity=0.85,
-            line=dict(color=palette.background, width=0.5),
+            line=dict(color=palette.muted, width=0.7),
             symbol=np.where(cost <= LEAST, "triangle-down", "circle"),
             colorbar=dict(
                 title=dict(text="layers dropped", side="right", font=dict(size=SMALL_PX)),
