@@ -44,8 +44,8 @@ def damage_map(drops: DropMap, damage: Damage = "loss", palette: Palette = LIGHT
     )
     rows, columns = np.nonzero(values < 0)
     if len(rows):
-        figure.add_trace(_minus_signs(rows, columns, values.shape[0], damage))
-        figure.update_layout(showlegend=True)
+        figure.add_trace(_minus_signs(rows, columns, values.shape[0]))
+        _say_above(figure, f"<b>−</b>  {NAMES[damage]} below 0")  # a legend would push the map aside
     return figure
 
 
@@ -53,17 +53,23 @@ def _values(drops: DropMap, damage: Damage) -> np.ndarray:
     return drops.delta if damage == "loss" else drops.divergence
 
 
-def _minus_signs(rows: np.ndarray, columns: np.ndarray, states: int, damage: Damage) -> go.Scatter:
+def _minus_signs(rows: np.ndarray, columns: np.ndarray, states: int) -> go.Scatter:
     return go.Scatter(
         x=columns,
         y=rows,
         mode="markers",
-        name=f"{NAMES[damage]} below 0",
         marker=dict(
             symbol="line-ew", size=np.clip(240 / states, 4, 14), line=dict(color=HALO, width=2 if states <= 40 else 1)
         ),
         hoverinfo="skip",
+        showlegend=False,
     )
+
+
+def _say_above(figure: go.Figure, words: str) -> None:
+    """Small words above the plot, left."""
+    where = dict(x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
+    figure.add_annotation(text=words, showarrow=False, font=dict(size=SMALL_PX), **where)
 
 
 def cell_words(drops: DropMap) -> list[list[str]]:
@@ -133,11 +139,9 @@ def similarity_against_damage(
     )
     figure = frame(go.Figure(marks), palette, height=420, showlegend=False, hovermode="closest")
     found = agreement(name, stats.values[name], _values(drops, damage))
-    figure.add_annotation(
-        text=f"rank correlation {_rank(found.overall)} over all blocks, {_rank(found.within)} within one size",
-        x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, yshift=6,
-        font=dict(size=SMALL_PX),
-    )  # fmt: skip
+    _say_above(
+        figure, f"rank correlation {_rank(found.overall)} over all blocks, {_rank(found.within)} within one size"
+    )
     figure.update_layout(margin_t=36, margin_l=76)
     unit = f" ({what.unit})" if what.unit else ""
     figure.update_xaxes(title=f"{what.label}{unit} of the block's two ends", zeroline=False)
