@@ -3,29 +3,20 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
 from prune_core.transform import edits, surgery
 from prune_core.types import Plan, Preview, Progress, Silent, UserError
 
 CHUNK_VALUES = 2**24
 """Logits brought to float32 at a time: 64 MiB, whatever the vocabulary."""
-
-
-class TokenBatch(Protocol):
-    """Token ids and their mask, int64 [B, T]; the mask is 1 at tokens, 0 at padding (on the right)."""
-
-    @property
-    def input_ids(self) -> Tensor: ...
-
-    @property
-    def attention_mask(self) -> Tensor: ...
 
 
 class Losses(NamedTuple):
@@ -126,7 +117,7 @@ def swap_weights(layer: nn.Module, weights: dict[str, Tensor]) -> Callable[[], N
 # --- its loss --------------------------------------------------------------------------------------------------------
 
 
-def sequence_losses(model: PreTrainedModel, batches: Sequence[TokenBatch], progress: Progress | None = None) -> Losses:
+def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: Progress | None = None) -> Losses:
     """Each sequence's next-token loss. A token counts when it and the one before it are unmasked.
 
     Log likelihoods are computed in float32 and summed in float64. Raises UserError when one is not finite.
@@ -163,7 +154,7 @@ def _batch_losses(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[np
 
 def preview(
     loaded: LoadedModel,
-    batches: Sequence[TokenBatch],
+    batches: Sequence[Batch],
     plan: Plan,
     donor_losses: Losses | None = None,
     progress: Progress | None = None,
