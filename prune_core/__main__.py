@@ -12,6 +12,7 @@ import typer
 from prune_core import console, jobs, serial, worker
 from prune_core.block_sets import best_sets, remeasured
 from prune_core.damage import DropMap, damage_csv
+from prune_core.fitting import NETWORKS
 from prune_core.measures import EXTRA_MEASURES, stats_csv
 from prune_core.methods import from_words, method_named
 from prune_core.specs import (
@@ -39,7 +40,7 @@ from prune_core.types import (
     UserError,
     drop_plan,
 )
-from prune_core.wording import describe, layers_from_words
+from prune_core.wording import describe, plan_from_words
 
 T = TypeVar("T", bound=Result)
 
@@ -52,6 +53,8 @@ Samples = Annotated[int, typer.Option(help="How many documents to use.")]
 SeqLen = Annotated[int, typer.Option(help="Tokens kept of each document.")]
 Seed = Annotated[int, typer.Option(help="Seed for drawing the documents.")]
 Layers = Annotated[str, typer.Option("--drop", help="Layers to drop, both ends meant: '9-12' or '3,9-12'.")]
+Replaced = Annotated[str, typer.Option("--replace", help="Blocks to replace, both ends meant: '9-12' or '3-5,9-12'.")]
+By = Annotated[str, typer.Option(help=f"What replaces them: {', '.join(n.name for n in NETWORKS)}.")]
 Device = Annotated[str, typer.Option(help="cuda, mps, cpu, or auto.")]
 Precision = Annotated[Dtype, typer.Option(help="How weights are held in memory.")]
 
@@ -87,8 +90,10 @@ def measure_layers(
 
 @app.command()
 def preview(
-    layers: Layers,
     model: Model = "demo",
+    layers: Layers = "",
+    replace: Replaced = "",
+    by: By = "linear",
     text: Text = "demo",
     column: Column = "text",
     samples: Samples = 64,
@@ -97,10 +102,10 @@ def preview(
     device: Device = "auto",
     dtype: Precision = "auto",
 ) -> None:
-    """Measure what dropping layers does to the loss, without building anything."""
+    """Measure what dropping or replacing layers does to the loss, without building anything."""
     ref = _ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
-    plan = drop_plan(_depth(ref), layers_from_words(layers))
+    plan = plan_from_words(_depth(ref), layers, replace, by)
     console.show_preview(_answer(Preview, PreviewSpec(ref, calibration, plan)))
 
 
@@ -166,7 +171,9 @@ def choose_layers(
 @app.command()
 def recipe(
     out: Annotated[Path, typer.Argument(help="Where to write the recipe.")],
-    layers: Layers,
+    layers: Layers = "",
+    replace: Replaced = "",
+    by: By = "linear",
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     text: Text = "demo",
     heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
@@ -180,7 +187,7 @@ def recipe(
     device: Device = "auto",
     dtype: Precision = "auto",
 ) -> None:
-    """Write a recipe file: which model, which layers to drop, and what to measure before and after."""
+    """Write a recipe file: which model, which layers to drop or replace, and what to measure before and after."""
     ref = _ref(model, device, dtype)
     evaluation = Evaluation(
         heldout=HeldOut(heldout, column=column, context=context, stride=stride, joined=joined),
@@ -188,7 +195,7 @@ def recipe(
         task_folder=task_folder,
         prompts=tuple(prompt or Evaluation().prompts),
     )
-    plan = drop_plan(_depth(ref), layers_from_words(layers))
+    plan = plan_from_words(_depth(ref), layers, replace, by)
     write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
     print(f"Wrote {out}: {describe(plan)}. Run it with: python -m prune_core run {out}")
 

@@ -1,7 +1,9 @@
 """The stages in order, one function a kind of job. Worker and command line both call `runner`."""
 
 import platform
+import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +24,8 @@ from prune_core.evidence import Search, search_batch
 from prune_core.fingerprint import fingerprint
 from prune_core.methods import Measured
 from prune_core.model import LoadedModel, inspect, load
+from prune_core.replacements import Curves, fit_plan
+from prune_core.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
 from prune_core.residents import Resident, Residents
 from prune_core.similarity import measure_all
 from prune_core.specs import (
@@ -32,6 +36,8 @@ from prune_core.specs import (
     PlanResult,
     PlanSpec,
     PreviewSpec,
+    ReplaceResult,
+    ReplaceSpec,
     Result,
     RunResult,
     RunSpec,
@@ -39,6 +45,7 @@ from prune_core.specs import (
     SpeedSettings,
 )
 from prune_core.store import Store
+from prune_core.transform.edits import check_buildable
 from prune_core.transform.preview import preview, sequence_losses
 from prune_core.transform.surgery import build, check_supported
 from prune_core.types import (
@@ -48,6 +55,7 @@ from prune_core.types import (
     Plan,
     Preview,
     Progress,
+    Replace,
     Report,
 )
 from prune_core.worker import Runner
@@ -67,12 +75,14 @@ def runner(store: Store) -> Runner:
         if isinstance(spec, MeasureSpec):
             return measure(resident, spec, progress)
         if isinstance(spec, PreviewSpec):
-            return preview_plan(resident, spec, progress)
+            return preview_plan(store, resident, spec, progress)
         if isinstance(spec, DropMapSpec):
             return map_drops(store, run_id, resident, spec, progress)
         if isinstance(spec, PlanSpec):
             return choose_layers(store, resident, spec, progress)
-        return build_and_compare(store, run_id, resident.loaded, spec, progress)
+        if isinstance(spec, ReplaceSpec):
+            return fit_replacements(store, run_id, resident, spec, progress)
+        return build_and_compare(store, run_id, resident, spec, progress)
 
     return run
 
@@ -83,14 +93,18 @@ def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerS
     return measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
 
 
-def preview_plan(resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
-    """The planned model's loss by hooks; the donor's own losses are worked out once a model and text."""
+def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
+    """The planned model's loss by hooks; the donor's own losses are worked out once a model and text.
+
+    Replacements that were not fitted yet are fitted first.
+    """
     batches = _batches(resident, spec.calibration)
     loaded = resident.loaded
+    weights = load_weights(fitted_file(store, resident, spec, progress))
     donor_losses = resident.remember(
         ("donor losses", spec.calibration), lambda: sequence_losses(loaded.model, batches, progress)
     )
-    return preview(loaded, batches, spec.plan, donor_losses, progress)
+    return preview(loaded, batches, spec.plan, donor_losses, progress, weights)
 
 
 def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:
@@ -130,13 +144,54 @@ def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) 
     return resident.remember(("maps", spec.calibration), lambda: measure(resident, measured, progress))
 
 
-def build_and_compare(store: Store, run_id: str, donor: LoadedModel, spec: RunSpec, progress: Progress) -> RunResult:
+def fit_replacements(
+    store: Store, run_id: str, resident: Resident, spec: ReplaceSpec, progress: Progress
+) -> ReplaceResult:
+    """Fit what replaces blocks, then preview the plan with it. The curves so far are kept as they grow."""
+    begun = time.monotonic()
+
+    def show(curves: Curves) -> None:
+        store.save_partial(run_id, ReplaceResult(spec.plan, curve_arrays(curves), None, time.monotonic() - begun))
+
+    file = fitted_file(store, resident, spec, progress, show)
+    seen = preview_plan(store, resident, PreviewSpec(spec.model, spec.calibration, spec.plan), progress)
+    return ReplaceResult(spec.plan, load_curves(file), seen, time.monotonic() - begun)
+
+
+def fitted_file(
+    store: Store,
+    resident: Resident,
+    spec: PreviewSpec | ReplaceSpec | RunSpec,
+    progress: Progress,
+    watch: Callable[[Curves], None] = lambda curves: None,
+) -> Path | None:
+    """Where the weights of the plan's Replace edits are, fitted now where they are not; None where it has none.
+
+    They do not depend on the plan's other edits, so they are kept under the replacements alone.
+    """
+    replacements = tuple(edit for edit in spec.plan.edits if isinstance(edit, Replace))
+    if not replacements:
+        return None
+    alone = ReplaceSpec(spec.model, spec.calibration, Plan(spec.plan.num_layers, replacements, ""))
+    file = store.folder(jobs.job_id(alone)) / REPLACEMENT
+    if not file.exists():
+        check_supported(resident.loaded.model.config)
+        save_fitted(file, *fit_plan(resident.loaded, _batches(resident, spec.calibration), alone.plan, progress, watch))
+    return file
+
+
+def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSpec, progress: Progress) -> RunResult:
     """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
     begun = time.monotonic()
+    donor = resident.loaded
     folder = store.folder(run_id) / "checkpoint"
     if not folder.exists():
+        check_buildable(spec.plan)
+        fitted = fitted_file(store, resident, spec, progress)
+        if fitted is not None:
+            shutil.copy(fitted, store.folder(run_id) / REPLACEMENT)
         progress.stage("building the checkpoint", 2)
-        built = build(donor.model, spec.plan, device="cpu").to(getattr(torch, donor.info.stored_dtype))
+        built = build(donor.model, spec.plan, "cpu", load_weights(fitted)).to(getattr(torch, donor.info.stored_dtype))
         progress.advance()
         export.export(built, donor.tokenizer, folder, spec)
         del built

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from prune_core.damage import DropMap
 from prune_core.methods import AnyMethod, Step
 from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview, Report
@@ -64,6 +66,19 @@ class PlanSpec:
 
 
 @dataclass(frozen=True)
+class ReplaceSpec:
+    """Fit the networks of the plan's Replace edits on the calibration text, and preview the plan with them.
+
+    The weights are kept, so that previews and runs of plans with the same replacements do not fit them again.
+    """
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    kind: Literal["replace"] = "replace"
+
+
+@dataclass(frozen=True)
 class SpeedSettings:
     """How speed is measured: `repeats` timed rounds after `warmup`, donor and pruned in turn so that drift cancels."""
 
@@ -102,7 +117,7 @@ class RunSpec:
     kind: Literal["run"] = "run"
 
 
-Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | RunSpec
+Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | ReplaceSpec | RunSpec
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,21 @@ class PlanResult:
     seconds: float
 
 
-Result = ModelInfo | LayerStats | Preview | DropMap | PlanResult | RunResult
+@dataclass(frozen=True)
+class ReplaceResult:
+    """How fitting went. `preview` is None while it goes on.
+
+    `curves`: of trained networks, by "start-stop": float64 [points, 3] of step, training loss since the last point (NaN
+    at step 0), loss on held-back text. 1 is the error of dropping the block, where no next-token loss is mixed in.
+    """
+
+    plan: Plan
+    curves: dict[str, np.ndarray]
+    preview: Preview | None
+    seconds: float
+
+
+Result = ModelInfo | LayerStats | Preview | DropMap | PlanResult | ReplaceResult | RunResult
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 

@@ -3,6 +3,7 @@
 import re
 
 from prune_core.types import (
+    Block,
     Drop,
     Edit,
     Merge,
@@ -36,6 +37,14 @@ def layers_from_words(text: str) -> tuple[int, ...]:
             raise UserError(f"'{piece}' runs backwards: write the lower layer first, {last}-{first}.")
         layers |= set(range(first, last + 1))
     return tuple(sorted(layers))
+
+
+def plan_from_words(num_layers: int, drop: str = "", replace: str = "", by: str = "linear") -> Plan:
+    """A plan from "3, 9-12" and the like: layers to drop, and blocks to replace by the network `by`."""
+    dropped = layers_from_words(drop)
+    blocks = [layers_from_words(piece) for piece in replace.split(",") if piece.strip()]
+    replaced = tuple(Replace(Block(block[0], block[-1] + 1), by) for block in blocks)
+    return Plan(num_layers, (*((Drop(dropped),) if dropped else ()), *replaced))
 
 
 def named(layers: tuple[int, ...]) -> str:

@@ -1,8 +1,8 @@
 """Networks that take a block's place, and how they are fitted to the donor (fitting.py names them all).
 
-linear.py is ReplaceMe, patch.py LinearPatch, networks.py and train.py LLM-Streamline. block_run.py runs the donor up to
-the end of a block; projections.py knows where MLPs and attention write. All give tensors by name; transform/edits.py
-puts them in place, for the preview and for the built model alike.
+linear.py is ReplaceMe, patch.py LinearPatch, networks.py and training.py LLM-Streamline. block_run.py runs the donor up
+to the end of a block; projections.py knows where MLPs and attention write. All give tensors by name, which files.py
+keeps and transform/edits.py puts in place, for the preview and for the built model alike.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from prune_core.replacements.block_run import run_block
 from prune_core.replacements.linear import fit_linear
 from prune_core.replacements.networks import check_token_by_token, network, trained_weights
 from prune_core.replacements.patch import fit_patch
-from prune_core.replacements.train import Point, train
+from prune_core.replacements.training import Point, train
 from prune_core.types import Plan, Progress, Replace, Silent, UserError
 
 Curves = dict[str, list[Point]]
