@@ -5,7 +5,8 @@
 
 import streamlit as st
 
-from pages._ui.figures.map import similarity_map
+from pages._ui.figures import block_influence, similarity_map
+from pages._ui.follow_theme import follow_theme, theme_type
 from pages._ui.heatmap import heatmap
 from pages._ui.theme import palette
 from prune_core.types import Block
@@ -34,7 +35,7 @@ def page() -> None:
     threshold = st.slider("Outline cells above", 0.0, 1.0, 0.9, key="threshold")
     passing = stats.values["cosine"] >= threshold
     heatmap(
-        similarity_map(stats, name, palette(st.context.theme.type)),
+        similarity_map(stats, name, palette(theme_type())),
         key="map",
         num_layers=states - 1,
         chosen=st.session_state.chosen,
@@ -45,6 +46,8 @@ def page() -> None:
     st.button("Rerun")
     st.session_state.runs += 1
     st.write(f"Runs: {st.session_state.runs}")
+    st.write(f"Theme: {theme_type()}")
+    st.plotly_chart(block_influence(stats, palette(theme_type())), theme=None, key="influence")
     st.write("Chosen: " + (" ".join(f"[{b.start}, {b.stop})" for b in st.session_state.chosen) or "none"))
     st.write("Calls: " + (" ".join(st.session_state.calls[-40:]) or "none"))
 
@@ -57,4 +60,5 @@ st.set_page_config(page_title="Map", layout="wide")
 for name in ("chosen", "calls"):
     st.session_state.setdefault(name, [])
 st.session_state.setdefault("runs", 0)
+follow_theme()
 st.navigation([st.Page(page, title="Map", default=True), st.Page(other, title="Other", url_path="other")]).run()

@@ -10,8 +10,10 @@ from statistics import median
 import pytest
 from playwright.sync_api import Page, expect
 
+from pages._ui.theme import DARK, LIGHT
 from tests.e2e.conftest import AppServer, both_widths
 from tests.e2e.driver import (
+    TIMEOUT_MS,
     Cell,
     cell_pixel,
     click_cell,
@@ -252,3 +254,13 @@ def _seconds(page: Page, act: Callable[[], None], answer: str) -> float:
     act()
     page.get_by_text(re.compile(answer)).wait_for()
     return time.perf_counter() - start
+
+
+def test_figures_follow_the_theme_when_it_changes(page: Page, url: str) -> None:
+    opened(page, url)
+    for scheme, paper in (("dark", DARK.background), ("light", LIGHT.background)):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.get_by_text(f"Theme: {scheme}")).to_be_visible(timeout=TIMEOUT_MS)
+        settle(page)
+        for plot in (".ls-map-plot", ".stPlotlyChart .js-plotly-plot"):
+            assert page.evaluate(f"document.querySelector('{plot}').layout.paper_bgcolor").upper() == paper
