@@ -75,8 +75,8 @@ class Recording:
 
     @contextmanager
     def passing_on(self, states: Tensor) -> Iterator[None]:
-        """Within the context every layer of the model puts out `states`, computing nothing, so that the model gives what
-        it makes of them as its last layer's output."""
+        """Within the context every layer of the model puts out `states`, computing nothing, so that the model gives
+        what it makes of them as its last layer's output."""
         before = [vars(layer).get("forward") for layer in self.layers]
         for layer, call in zip(self.layers, self.calls, strict=True):
             layer.forward = _putting_out(states, call.length)

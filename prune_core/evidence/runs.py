@@ -59,36 +59,38 @@ class PlannedRuns:
     def each(self, plan: Plan, measure: Callable[[int, Recording, Tensor], T], count: int | None = None) -> list[T]:
         """`measure(number, recording, last states [B, T, D])` of each of the first `count` batches under `plan`."""
         wanted, found = fates(plan), []
+        count = len(self.batches) if count is None else count
+        self._record(count)
         with self._weights_of(wanted):
-            for number in range(len(self.batches) if count is None else count):
+            for number in range(count):
                 self._progress.advance(0)  # heeds the cancel flag
-                recording = self._recording(number)
                 at, states = self._start(number, wanted)
                 rest = (layer for layer in range(at, len(wanted)) if wanted[layer] != REMOVED)
-                found.append(measure(number, recording, recording.run(states, rest)))
+                found.append(measure(number, self._recordings[number], self._recordings[number].run(states, rest)))
         return found
 
     def settle(self, plan: Plan) -> None:
         """Keep the states along `plan` beside the donor's, instead of those of the plan settled on before."""
         wanted = fates(plan)
+        self._record(len(self.batches))
         with self._weights_of(wanted):
             states = [self._along(number, wanted) for number in range(len(self.batches))]
         self._trunks[1:] = [Trunk(wanted, states)]
 
     def along_donor(self, number: int, state: int) -> tuple[Recording, Tensor]:
         """The recording of batch `number`, and a state of the donor, [B, T, D]; run again where it is not kept."""
-        recording = self._recording(number)
+        self._record(number + 1)
         kept = self._trunks[0].states[number]
         at = max(position for position in kept if position <= state)
-        return recording, recording.run(kept[at], range(at, state))
+        return self._recordings[number], self._recordings[number].run(kept[at], range(at, state))
 
-    def _recording(self, number: int) -> Recording:
-        while len(self._recordings) <= number:
-            batch = self.batches[len(self._recordings)]
+    def _record(self, count: int) -> None:
+        """Record the donor on the first `count` batches; to be called while it has its own weights."""
+        for batch in self.batches[len(self._recordings) : count]:
+            self._progress.advance(0)
             recording = record(self._model, batch.input_ids, batch.attention_mask)
             self._trunks[0].states.append({position: recording.states[position] for position in self._positions})
             self._recordings.append(replace(recording, states=()))
-        return self._recordings[number]
 
     def _start(self, number: int, wanted: tuple[Fate, ...]) -> tuple[int, Tensor]:
         """The highest kept state that `wanted` shares with a trunk, and its number."""
@@ -100,7 +102,7 @@ class PlannedRuns:
     def _along(self, number: int, wanted: tuple[Fate, ...]) -> dict[int, Tensor]:
         """The states of batch `number` along a plan, at the positions that are kept."""
         self._progress.advance(0)
-        recording = self._recording(number)
+        recording = self._recordings[number]
         at, states = self._start(number, wanted)
         below = next(
             t.states[number] for t in self._trunks if _shared(t.fates, wanted) >= at and at in t.states[number]

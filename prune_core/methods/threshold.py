@@ -44,7 +44,7 @@ def _highest(label: str, budget: int, attempt: Callable[[float], Trial]) -> Tria
     found = attempt(-1.0)
     if len(found.plan.removed) != budget:
         raise UserError(
-            f"{label} can remove {len(found.plan.removed)} layers with these settings, not {budget}: "
+            f"{label} removes {len(found.plan.removed)} layers when it accepts every merge, not {budget}: "
             "lower the budget or let it reach more layers."
         )
     low, high = _worst_accepted(found), 1.0
