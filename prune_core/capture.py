@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from prune_core.model import LoadedModel
 from prune_core.types import Progress, Silent, UserError
 
+CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 16384
+"""Tokens of one pass, padding included: a CPU gains nothing by more, since they leave its cache."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -44,22 +47,42 @@ def run(
 ) -> None:
     """Give every accumulator the states of every batch, in order. Holds the states of one batch at a time.
 
-    Raises UserError where a sequence is longer than the model's context, or holds a token the model does not know.
+    Each token goes through the model once, in passes of similar length, so that little is spent on padding. Raises
+    UserError where a sequence is longer than the model's context, or holds a token the model does not know.
     """
     progress = progress or Silent()
     for batch in batches:
         _check(batch, loaded)
-    progress.stage("measuring layers", len(batches), "batches")
+    progress.stage("measuring layers", sum(len(batch.input_ids) for batch in batches), "sequences")
     room = States(len(loaded.stack.layers) + 1)
+    limit = CPU_PASS_TOKENS if loaded.info.device == "cpu" else GPU_PASS_TOKENS
     with torch.inference_mode(), _recording(loaded.stack.layers, room):
         for batch in batches:
-            room.begin(batch.attention_mask)
-            forward(loaded, batch)
-            states = room.end()
             lengths = batch.attention_mask.sum(1)
+            room.begin(lengths)
+            for rows, part in passes(batch, limit):
+                room.aim(rows, part.attention_mask)
+                forward(loaded, part)
+                progress.advance(len(rows))
+            states = room.end()
             for accumulator in accumulators:
                 accumulator.update(states, lengths)
-            progress.advance()
+
+
+def passes(batch: Batch, tokens: int = CPU_PASS_TOKENS) -> Iterator[tuple[Tensor, Batch]]:
+    """Cut a batch into parts of similar length, longest first, each of at most `tokens` tokens with its padding.
+
+    Yields which rows of the batch a part holds, int64 [b], and the part. A batch's order is a random draw, which CKA
+    needs; the order of passes is free.
+    """
+    lengths = batch.attention_mask.sum(1)
+    order = torch.argsort(lengths, descending=True, stable=True)
+    begin = 0
+    while begin < len(order):
+        longest = int(lengths[order[begin]])
+        rows = order[begin : begin + max(1, tokens // longest)]
+        yield rows, Batch(batch.input_ids[rows, :longest], batch.attention_mask[rows, :longest])
+        begin += len(rows)
 
 
 def forward(loaded: LoadedModel, batch: Batch) -> None:
@@ -76,19 +99,28 @@ class States:
     def __init__(self, states: int) -> None:
         self._states = states
         self._room = torch.empty(0)
-        self._kept: Tensor | None = None
-        self._tokens = 0
-        self._seen = 0
+        self._starts = self._source = self._target = torch.empty(0)
+        self._whole: slice | None = None
+        self._tokens = self._seen = self._expected = 0
 
-    def begin(self, mask: Tensor) -> None:
-        """Make ready for a batch with attention mask [B, T]."""
+    def begin(self, lengths: Tensor) -> None:
+        """Make ready for a batch of sequences of these lengths, int64 [B]."""
+        self._tokens = int(lengths.sum())
+        self._starts = lengths.cumsum(0) - lengths
+        self._seen = self._expected = 0
+
+    def aim(self, rows: Tensor, mask: Tensor) -> None:
+        """Say which rows of the batch the next pass holds, int64 [b], and its attention mask [b, T]."""
+        places = self._starts[rows, None] + torch.arange(mask.shape[1])
         kept = mask.flatten().nonzero().squeeze(1)
-        self._tokens = kept.numel()
-        self._kept = None if self._tokens == mask.numel() else kept
-        self._seen = 0
+        self._source, self._target = kept, places.flatten()[kept]
+        first, last = int(self._target[0]), int(self._target[-1])
+        unpadded = len(kept) == mask.numel()  # then lengths are equal and the rows in order
+        self._whole = slice(first, last + 1) if unpadded and last - first == len(kept) - 1 else None
+        self._expected += self._states
 
     def put(self, state: int, hidden: Any) -> None:
-        """Keep the tokens of `hidden`, [B, T, D] or a tuple that starts with it, as this state."""
+        """Keep the tokens of `hidden`, [b, T, D] or a tuple that starts with it, as this state."""
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden
         if hidden.dim() != 3:
             raise UserError(
@@ -97,21 +129,21 @@ class States:
             )
         if state == 0:
             self._make_room(hidden)
-        slot, flat = self._room[state, : self._tokens], hidden.reshape(-1, hidden.shape[-1])
-        if self._kept is None:
-            slot.copy_(flat)
-        elif flat.device == slot.device:
-            torch.index_select(flat, 0, self._kept.to(flat.device), out=slot)
+            self._source, self._target = self._source.to(hidden.device), self._target.to(hidden.device)
+        slot, flat = self._room[state], hidden.flatten(0, 1)
+        if self._whole is not None:
+            slot[self._whole].copy_(flat)
         else:
-            slot.copy_(flat[self._kept.to(flat.device)])
+            tokens = flat.index_select(0, self._source.to(flat.device))
+            slot.index_copy_(0, self._target, tokens.to(slot.device))
         self._seen += 1
 
     def end(self) -> Tensor:
         """The states of the batch, [L+1, N, D]."""
-        if self._seen != self._states:
+        if self._seen != self._expected:
             raise UserError(
-                f"This family is not supported: one pass ran {self._seen - 1} layers of {self._states - 1}; "
-                "choose another model."
+                f"This family is not supported: its passes ran {self._seen} layers where {self._expected} were "
+                "expected; choose another model."
             )
         return self._room[:, : self._tokens]
 

@@ -64,6 +64,7 @@ class MinibatchCKA:
             if self._filled == self._tokens:
                 self._finish_minibatch()
 
+    @torch.inference_mode()  # as `update` is run: what is left over may still be centred in place
     def estimate(self) -> Estimate:
         """CKA and its standard error, float64 [S, S]; the diagonal is 1.
 
