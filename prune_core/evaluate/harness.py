@@ -19,6 +19,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks.manager import TaskDict
 from tqdm import tqdm
 from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from prune_core.types import Progress, UserError
 
@@ -61,12 +62,24 @@ class ResidentLM(_HFLM):
     def _loglikelihood_tokens(
         self, requests: list, disable_tqdm: bool = True, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
-        lengths = [len(context) + len(continuation) for _, context, continuation in requests]
         if override_bs is None:  # otherwise these are windows of loglikelihood_rolling, already a batch
+            self._check_answers([len(continuation) for _, _, continuation in requests])
+            lengths = [len(context) + len(continuation) for _, context, continuation in requests]
             cut = (task for task, length in zip(self._task_of, lengths, strict=True) if length > self.max_length + 1)
             self.truncated = Counter(cut)
             self._fit_batch(min(max(lengths), self.max_length))
         return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
+
+    def _check_answers(self, lengths: list[int]) -> None:
+        """lm-eval cuts long questions, but it can score neither an answer beyond the context nor one without tokens."""
+        for task, length in zip(self._task_of, lengths, strict=True):
+            if length == 0:
+                raise UserError(f"An answer of the task {task} has no tokens of its own: take that item out.")
+            if length > self.max_length:
+                raise UserError(
+                    f"An answer of the task {task} has {length:,} tokens, more than this model's context of "
+                    f"{self.max_length:,}: leave the task out, or set a limit that ends before that item."
+                )
 
     def _fit_batch(self, longest: int) -> None:
         """As many sequences of `longest` tokens as keep the logits and their log-softmax within LOGIT_BYTES."""
@@ -124,15 +137,17 @@ def _cancellable(model: PreTrainedModel, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """lm-eval's warnings and progress bars off; errors still show. What its warnings tell, our notes tell."""
-    logger, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
+    """Warnings and progress bars off, errors still show. What the warnings tell (cut requests), our notes tell."""
+    logger, bar, verbosity = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm, transformers_logging.get_verbosity()
     level = logger.level
     logger.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
     lm_eval.api.task.tqdm = partial(tqdm, disable=True)  # it offers no switch for the bar of each task
     try:
         yield
     finally:
         logger.setLevel(level)
+        transformers_logging.set_verbosity(verbosity)
         lm_eval.api.task.tqdm = bar
 
 

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from prune_core.evaluate.forward import require_context, tail_logits
 from prune_core.types import HeldOut, Metric, Progress, Silent, UserError
 
-CPU_BATCH_TOKENS = 4096
+CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32768
 LOGIT_BYTES = 2**29
 SOFTMAX_ROWS = 1024

@@ -12,6 +12,7 @@ from typing import Any
 
 import datasets
 import datasets.config
+import datasets.exceptions
 import huggingface_hub.constants
 import jinja2
 import yaml
@@ -23,6 +24,11 @@ from lm_eval.tasks.manager import TaskDict
 from prune_core.types import UserError
 
 HUB_TIMEOUT_S = 3
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, ImportError, SyntaxError),
+    *(yaml.YAMLError, jinja2.TemplateError, datasets.exceptions.DatasetsError),
+)
+"""What lm-eval and `datasets` raise for task files and data files that are wrong."""
 LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
 """Values of `dataset_path` that read files instead of the hub."""
 
@@ -45,8 +51,9 @@ def load_tasks(names: tuple[str, ...], folder: Path | None) -> TaskDict:
                 f"A data set of {', '.join(names)} is not on this machine and the hub is out of reach ({error}): "
                 "connect to the network, or use tasks from a local folder."
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, ImportError, yaml.YAMLError, jinja2.TemplateError) as error:
-            raise UserError(f"The tasks {', '.join(names)} could not be read ({error}): check their files.") from error
+        except UNREADABLE as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"The tasks {', '.join(names)} could not be read ({reason}): check their files.") from error
 
 
 def _local(folder: Path) -> TaskManager:

@@ -104,7 +104,7 @@ def test_batching_never_changes_the_losses(family, monkeypatch):
     every = [w for i, n in enumerate((50, 3, 21, 34, 2)) for w in windows(i, tiny_ids(1, n, i)[0].tolist(), 24, 12)]
     monkeypatch.setattr(module, "CPU_BATCH_TOKENS", 1)
     alone = window_losses(model, every, Silent())
-    monkeypatch.setattr(module, "CPU_BATCH_TOKENS", 4096)
+    monkeypatch.setattr(module, "CPU_BATCH_TOKENS", 2048)
     together = window_losses(model, every, Silent())
     monkeypatch.setattr(module, "SOFTMAX_ROWS", 7)
     np.testing.assert_allclose(together, alone, rtol=2e-6)

@@ -203,6 +203,16 @@ def test_scores_that_are_not_numbers_are_an_error(folder):
         run(ruined, folder, "tiny_letters")
 
 
+def test_answers_that_cannot_be_scored_are_named(folder, tmp_path):
+    short = tiny_model("llama", 1, max_position_embeddings=8)
+    (tmp_path / "letters.yaml").write_text((folder / "letters.yaml").read_text() + "target_delimiter: ''\n")
+    for answer, message in (("a" * 9, "has 9 tokens, more than this model's context of 8"), ("", "has no tokens")):
+        items = [{"query": "q", "choices": ["a", last], "gold": 0} for last in ("b", answer)]
+        (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+        with pytest.raises(UserError, match=f"answer of the task tiny_letters {message}"):
+            run(short, tmp_path, "tiny_letters")
+
+
 def test_batches_shrink_so_that_logits_fit(model, folder, monkeypatch):
     from prune_core.evaluate import harness
 
@@ -242,6 +252,10 @@ def test_folders_and_files_that_are_wrong(model, folder, tmp_path):
     (tmp_path / "broken.yaml").write_text((folder / "letters.yaml").read_text())
     with pytest.raises(UserError, match=r"tiny_letters could not be read .*items\.jsonl"):
         run(model, tmp_path, "tiny_letters")
+    for text in ('{"query": ', '{"query": "no choices here"}'):
+        (tmp_path / "items.jsonl").write_text(text + "\n")
+        with pytest.raises(UserError, match="tiny_letters could not be read"):
+            run(model, tmp_path, "tiny_letters")
 
 
 def test_a_data_set_out_of_reach_is_said_at_once(model, monkeypatch, tmp_path):
