@@ -78,7 +78,8 @@ def perplexity(
     counts = np.array([w.scored for w in every], dtype=np.float64)
     if not heldout.joined:
         losses, counts = _per_stream(losses, every), _per_stream(counts, every)
-    return _metrics(model, heldout, losses, counts)
+    limited = sum(map(len, streams)) + 1 >= heldout.max_tokens
+    return _metrics(model, heldout, losses, counts, limited)
 
 
 def window_losses(model: PreTrainedModel, every: list[Window], progress: Progress) -> np.ndarray:
@@ -165,13 +166,16 @@ def ratio_stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
     return float(np.sqrt(units / (units - 1) * np.square(residuals).sum()) / counts.sum())
 
 
-def _metrics(model: PreTrainedModel, heldout: HeldOut, losses: np.ndarray, counts: np.ndarray) -> tuple[Metric, ...]:
+def _metrics(
+    model: PreTrainedModel, heldout: HeldOut, losses: np.ndarray, counts: np.ndarray, limited: bool
+) -> tuple[Metric, ...]:
     loss, stderr, tokens = float(losses.sum() / counts.sum()), ratio_stderr(losses, counts), int(counts.sum())
     if not math.isfinite(loss):
         dtype = str(model.dtype).removeprefix("torch.")
         raise UserError(f"The loss on held-out text is {loss}: the model overflows in {dtype}, choose float32 for it.")
     units = "documents joined" if heldout.joined else f"{len(losses):,} documents scored separately"
     note = f"context {heldout.context}, stride {heldout.stride}, {units}, {tokens:,} tokens"
+    note += f" (the text's first {heldout.max_tokens:,})" if limited else ""
     task = Path(heldout.source).name if heldout.subset is None else f"{Path(heldout.source).name} {heldout.subset}"
     try:
         value = math.exp(loss)

@@ -129,6 +129,7 @@ def test_bfloat16_model_and_limited_tokens():
     found = run(model, heldout)["loss"]
     assert found.value == pytest.approx(run(tiny_model("llama"), heldout)["loss"].value, rel=0.02)
     assert found.samples == 100 - 3  # three documents, the first token of each is not scored
+    assert found.note.endswith("97 tokens (the text's first 100)")
     assert run(model, HeldOut(context=64, stride=32, max_tokens=100, joined=True))["loss"].samples == 99
 
 
