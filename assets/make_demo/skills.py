@@ -17,8 +17,8 @@ from assets.make_demo.world import (
     WORDINGS,
     bucket,
     facts,
-    pronoun,
     held_wording,
+    pronoun,
     words,
 )  # fmt: skip
 
