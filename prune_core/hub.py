@@ -15,6 +15,7 @@ from prune_core.types import Progress, UserError
 def weights(repository: str, revision: str | None) -> dict[str, int]:
     """Weights by dtype (safetensors names) over all files of the model, read from their headers on the hub."""
     with hub_errors("model", repository):
+        HfApi().model_info(repository, revision=revision)  # the next call misreads an unknown model
         found = HfApi().get_safetensors_metadata(repository, revision=revision)
     return {str(name): count for name, count in found.parameter_count.items()}
 
