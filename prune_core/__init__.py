@@ -3,6 +3,7 @@
     model.py + data.py     a model and calibration text
       -> capture.py        one forward pass, every layer's hidden states streamed past the accumulators
       -> similarity/       [L+1, L+1] maps: cosine, angular distance, CKA
+      -> dropmap.py        the measured loss of dropping every block, to hold the maps against
       -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
       -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
       -> evaluate/         before and after: perplexity, tasks, speed, text

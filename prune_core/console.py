@@ -1,6 +1,7 @@
 """How the command line shows results and progress."""
 
 import sys
+from math import isfinite
 
 from prune_core.block_sets import Candidate
 from prune_core.correlation import agreements
@@ -38,8 +39,8 @@ def show_stats(stats: LayerStats) -> None:
         unit = f" {what.unit}" if what.unit else ""
         print(f"\n{what.label}: the most alike block of each size")
         for start, stop, value in best_blocks(what.name, stats.values[what.name]):
-            error = stats.stderrs[what.name][start, stop]
-            print(f"  {stop - start:3}  {named(tuple(range(start, stop))):18} {value:.4f}{unit} ± {error:.4f}")
+            spread = _spread(stats.stderrs[what.name][start, stop])
+            print(f"  {stop - start:3}  {named(tuple(range(start, stop))):18} {value:.4f}{unit}{spread}")
     print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
     for layer, influence in enumerate(block_influence(stats.values["cosine"])):
         print(f"  layer {layer:3}  {influence:.4f}")
@@ -58,7 +59,7 @@ def show_drops(drops: DropMap, stats: LayerStats) -> None:
     print("\nWhat the cheapest block of each size costs (change of loss, KL from the donor; nats/token)")
     for block, cost in least_damage(drops.delta):
         cell = block.start, block.stop
-        words = f"{cost:+.4f} ± {drops.delta_stderr[cell]:.4f}  KL {drops.divergence[cell]:.4f}"
+        words = f"{cost:+.4f}{_spread(drops.delta_stderr[cell])}  KL {drops.divergence[cell]:.4f}"
         print(f"  {len(block):3}  {named(block.layers):18} {words}")
     print("\nDoes similarity tell what a cut costs? Rank correlation: over all blocks, within blocks of one size")
     for found in agreements(stats, drops):
@@ -104,6 +105,11 @@ def show_comparison(result: RunResult) -> None:
         print(f"{_title(metric):34} {metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
         print(f"\n{before.prompt!r}\n  donor:  {before.text!r}\n  pruned: {after.text!r}")
+
+
+def _spread(error: float) -> str:
+    """One standard error, left out where it is not known."""
+    return f" ± {error:.4f}" if isfinite(error) else ""
 
 
 def _title(metric: Metric) -> str:
