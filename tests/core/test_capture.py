@@ -1,6 +1,5 @@
 """The hidden-state pass: the right states, without padding, and no trace of it afterwards."""
 
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,19 +7,11 @@ from torch import Tensor
 
 from prune_core import capture
 from prune_core.capture import Batch, passes, run
-from prune_core.model import LoadedModel, find_stack
-from prune_core.types import Cancelled, ModelInfo, ModelRef, Silent, UserError
-from tests.core.tiny import CONTEXT, FAMILIES, HIDDEN, VOCAB, tiny_ids, tiny_model
+from prune_core.types import Cancelled, Silent, UserError
+from tests.core.tiny import CONTEXT, FAMILIES, VOCAB, tiny_ids, tiny_loaded
 
+LAYERS = 3
 LENGTHS = torch.tensor([9, 20, 4, 20, 13])
-
-
-def loaded_tiny(family: str, layers: int = 3) -> LoadedModel:
-    model = tiny_model(family, layers)
-    info = ModelInfo(
-        ModelRef("tiny"), family, layers, HIDDEN, VOCAB, CONTEXT, 0, 0, "float32", "float32", "cpu", 0
-    )  # fmt: skip
-    return LoadedModel(ModelRef("tiny"), model, None, find_stack(model), info, Path())
 
 
 def padded(lengths: Tensor = LENGTHS) -> Batch:
@@ -46,7 +37,7 @@ def test_states_are_those_of_each_sequence_alone(
     family: str, pass_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capture, "CPU_PASS_TOKENS", pass_tokens)
-    loaded, kept, batch = loaded_tiny(family), Kept(), padded()
+    loaded, kept, batch = tiny_loaded(family, LAYERS), Kept(), padded()
     run(loaded, [batch], [kept])
     assert kept.lengths[0].equal(LENGTHS)
     begin = 0
@@ -63,14 +54,14 @@ def test_states_are_those_of_each_sequence_alone(
 
 
 def test_no_logits_are_made_and_no_hooks_stay() -> None:
-    loaded = loaded_tiny("llama")
+    loaded = tiny_loaded("llama", LAYERS)
     loaded.stack.head.register_forward_hook(lambda *_: pytest.fail("the head ran"))
     run(loaded, [padded(), padded(LENGTHS[:2])], [])
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in loaded.stack.layers)
 
 
 def test_each_token_goes_through_each_layer_once() -> None:
-    loaded, seen = loaded_tiny("llama"), []
+    loaded, seen = tiny_loaded("llama", LAYERS), []
     loaded.stack.layers[1].register_forward_hook(lambda _, args, __: seen.append(args[0].shape[:2].numel()))
     run(loaded, [padded()], [])
     assert sum(seen) == LENGTHS.numel() * int(LENGTHS.max())
@@ -95,7 +86,7 @@ def test_cancelling_removes_the_hooks() -> None:
         def advance(self, done: int = 1) -> None:
             raise Cancelled
 
-    loaded = loaded_tiny("gpt2")
+    loaded = tiny_loaded("gpt2", LAYERS)
     with pytest.raises(Cancelled):
         run(loaded, [padded()], [], Stop())
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in loaded.stack.layers)
@@ -112,12 +103,12 @@ def test_progress_counts_sequences() -> None:
             self.done += done
 
     count = Count()
-    run(loaded_tiny("llama"), [padded(), padded(LENGTHS[:2])], [], count)
+    run(tiny_loaded("llama", LAYERS), [padded(), padded(LENGTHS[:2])], [], count)
     assert count.total == count.done == 7
 
 
 def test_texts_that_the_model_cannot_take_are_refused() -> None:
-    loaded = loaded_tiny("gpt2")
+    loaded = tiny_loaded("gpt2", LAYERS)
     too_long = Batch(tiny_ids(1, CONTEXT + 1), torch.ones(1, CONTEXT + 1, dtype=torch.int64))
     with pytest.raises(UserError, match=f"{CONTEXT + 1} tokens is longer than the model's context of {CONTEXT}"):
         run(loaded, [too_long], [])
@@ -127,7 +118,7 @@ def test_texts_that_the_model_cannot_take_are_refused() -> None:
 
 
 def test_layers_that_pass_on_another_shape_are_refused() -> None:
-    loaded = loaded_tiny("llama")
+    loaded = tiny_loaded("llama", LAYERS)
     loaded.stack.layers[1].register_forward_hook(lambda _, __, out: out[None].expand(2, -1, -1, -1)[0])
     loaded.stack.layers[2].register_forward_hook(lambda _, __, out: out[None])
     with pytest.raises(UserError, match="its layers pass on"):

@@ -11,6 +11,7 @@ import torch
 from datasets.exceptions import DatasetNotFoundError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import processors
 
 from prune_core import assets, documents
 from prune_core.capture import Batch
@@ -193,7 +194,7 @@ def test_sequences_begin_with_the_tokenizers_mark_and_no_pad_token_is_needed(num
 
 def test_documents_too_short_are_passed_over(tmp_path: Path) -> None:
     bare = tiny_tokenizer()
-    bare._tokenizer.post_processor = None  # no mark before the text: "x" is one token
+    bare.backend_tokenizer.post_processor = processors.Sequence([])  # no mark before the text: "x" is one token
     source = write(tmp_path / "t.txt", "x\nyes\nz\nno\nw")
     drawn = rows(calibration_batches(Calibration(source, samples=2), bare, 8))
     assert sorted(map(len, drawn)) == [2, 3]

@@ -2,7 +2,6 @@
 
 import dataclasses
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,19 +18,11 @@ from prune_core.similarity.angular import pair_angles
 from prune_core.similarity.cka import MinibatchCKA
 from prune_core.similarity.cosine import pair_cosines
 from prune_core.similarity.tokens import TokenMeasures
-from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
-from tests.core.tiny import CONTEXT, FAMILIES, HIDDEN, VOCAB, tiny_ids, tiny_model
+from prune_core.types import LayerStats, UserError
+from tests.core.tiny import FAMILIES, tiny_ids, tiny_loaded, tiny_model
 
 LAYERS = 4
 LENGTHS = (17, 3, 11, 2, 14, 9, 17, 5)
-
-
-def loaded_tiny(family: str, layers: int = LAYERS) -> LoadedModel:
-    model = tiny_model(family, layers)
-    info = ModelInfo(
-        ModelRef("tiny"), family, layers, HIDDEN, VOCAB, CONTEXT, 0, 0, "float32", "float32", "cpu", 0
-    )  # fmt: skip
-    return LoadedModel(ModelRef("tiny"), model, None, find_stack(model), info, Path())
 
 
 def ragged_batches(sizes: tuple[int, ...], lengths: tuple[int, ...] = LENGTHS, garbage: int = 0) -> list[Batch]:
@@ -124,7 +115,7 @@ def cka_of(terms: list[tuple[float, float, float]]) -> float:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_statistics_equal_a_float64_reference_on_padded_ragged_batches(family: str) -> None:
-    loaded = loaded_tiny(family)
+    loaded = tiny_loaded(family, LAYERS)
     found = measure_all(loaded, ragged_batches((3, 1, 4)), cka_tokens=24)
     values, stderrs = reference(reference_states(loaded), 24)
     assert set(found.values) == {m.name for m in measures.MEASURES}
@@ -146,7 +137,7 @@ def assert_same(found: LayerStats, expected: LayerStats) -> None:
     assert (found.sequences, found.tokens) == (expected.sequences, expected.tokens)
 
 
-LLAMA = loaded_tiny("llama")
+LLAMA = tiny_loaded("llama", LAYERS)
 WHOLE = measure_all(LLAMA, ragged_batches((len(LENGTHS),)), cka_tokens=16)
 
 
@@ -172,7 +163,7 @@ def test_chunks_of_tokens_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("family", ["llama", "falcon"])
 def test_a_planted_copy_is_found_exactly(family: str) -> None:
-    loaded = loaded_tiny(family)
+    loaded = tiny_loaded(family, LAYERS)
     layer = loaded.stack.layers[2]
     silent = ("o_proj", "down_proj", "dense", "dense_4h_to_h")
     with torch.no_grad():

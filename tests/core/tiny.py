@@ -5,10 +5,14 @@ norms too, is moved away from its default, so that a tensor put in the wrong pla
 """
 
 import string
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from prune_core.model import LoadedModel, find_stack
+from prune_core.types import ModelInfo, ModelRef
 
 VOCAB = 128
 HIDDEN = 32
@@ -93,6 +97,26 @@ def tiny_model(family: str, layers: int = 6, seed: int = 0, **changes: object) -
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
     return model.eval().requires_grad_(False)
+
+
+def tiny_loaded(family: str, layers: int = 6, seed: int = 0) -> LoadedModel:
+    """`tiny_model` as `load` would give it, but for files on a disk."""
+    model, ref = tiny_model(family, layers, seed), ModelRef(f"tiny-{family}")
+    info = ModelInfo(
+        ref=ref,
+        family=family,
+        num_layers=layers,
+        hidden_size=HIDDEN,
+        vocab_size=VOCAB,
+        context_length=CONTEXT,
+        parameters=model.num_parameters(),
+        weight_bytes=4 * model.num_parameters(),
+        stored_dtype="float32",
+        dtype="float32",
+        device="cpu",
+        free_bytes=2**40,
+    )
+    return LoadedModel(ref, model, tiny_tokenizer(), find_stack(model), info, Path("nowhere"))
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
