@@ -123,17 +123,44 @@ def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: 
     Log likelihoods are computed in float32 and summed in float64. Raises UserError when one is not finite.
     """
     progress = progress or Silent()
-    progress.stage("scoring calibration text", sum(len(batch.input_ids) for batch in batches), "sequences")
-    nlls, tokens = [], []
-    for batch in batches:
-        nll, counts = _batch_losses(model, batch.input_ids.to(model.device), batch.attention_mask.to(model.device))
-        nlls.append(nll)
-        tokens.append(counts)
-        progress.advance(len(nll))
-    losses = Losses(np.concatenate(nlls), np.concatenate(tokens))
+    sequences = sum(len(batch.input_ids) for batch in batches)
+    progress.stage("scoring calibration text", sequences, "sequences")
+    losses = Losses(np.zeros(sequences), np.zeros(sequences, dtype=np.int64))
+    for places, batch in _by_length(batches):
+        ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
+        losses.nll[places], losses.tokens[places] = _batch_losses(model, ids, mask)
+        progress.advance(len(places))
     if not np.isfinite(losses.nll).all():
         raise UserError(f"The loss is not a finite number in {model.dtype}: load the model in float32.")
     return losses
+
+
+def _by_length(batches: Sequence[Batch]) -> Iterator[tuple[list[int], Batch]]:
+    """The same sequences in batches of like length, none bigger than the biggest given: little padding is computed.
+
+    Texts of mixed length are mostly padding otherwise. With each batch, the places of its sequences in the given order.
+    """
+    texts = [
+        ids[: int(mask.sum())]
+        for batch in batches
+        for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+    ]
+    room = max(batch.input_ids.numel() for batch in batches)
+    group: list[int] = []
+    for place in sorted(range(len(texts)), key=lambda place: len(texts[place])):
+        if group and (len(group) + 1) * len(texts[place]) > room:
+            yield group, _padded([texts[place] for place in group])
+            group = []
+        group.append(place)
+    yield group, _padded([texts[place] for place in group])
+
+
+def _padded(texts: list[Tensor]) -> Batch:
+    """int64 [T_i] each, to one batch [B, T], padded on the right."""
+    return Batch(
+        nn.utils.rnn.pad_sequence(texts, batch_first=True),
+        nn.utils.rnn.pad_sequence([torch.ones_like(text) for text in texts], batch_first=True),
+    )
 
 
 def _batch_losses(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
