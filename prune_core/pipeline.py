@@ -218,7 +218,15 @@ def _quality(label: str, loaded: LoadedModel, spec: RunSpec, documents: list[str
     evaluation, told = spec.evaluation, Labelled(progress, label)
     metrics = perplexity(loaded.model, loaded.tokenizer, evaluation.heldout, documents, told)
     metrics += run_tasks(loaded.model, loaded.tokenizer, evaluation, told)
-    texts = continuations(loaded.model, loaded.tokenizer, evaluation.prompts, evaluation.new_tokens, told)
+    texts = continuations(
+        loaded.model,
+        loaded.tokenizer,
+        evaluation.prompts,
+        evaluation.new_tokens,
+        told,
+        evaluation.temperature,
+        evaluation.text_seed,
+    )
     return Report(label, loaded.info.num_layers, metrics, texts)
 
 

@@ -90,19 +90,25 @@ class SpeedSettings:
 
 
 DEMO_SKILLS = ("demo_skills",)
+DEMO_PROMPTS = ("It is a sunny morning in Oakford.", "Mira meets", "Dirk has 8 buttons. Dirk gives 3 to Emil.")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured before and after. `tasks`: lm-eval names; `task_folder`: local YAML tasks ("demo" is ours)."""
+    """What is measured before and after. `tasks`: lm-eval names; `task_folder`: local YAML tasks ("demo" is ours).
+
+    Prompts are continued at `temperature` (0: greedy) with `text_seed`, the same draws for both models.
+    """
 
     heldout: HeldOut = field(default_factory=HeldOut)
     tasks: tuple[str, ...] = DEMO_SKILLS
     task_folder: str | None = "demo"
     task_limit: int | None = None
     speed: SpeedSettings = field(default_factory=SpeedSettings)
-    prompts: tuple[str, ...] = ("Once upon a time",)
-    new_tokens: int = 48
+    prompts: tuple[str, ...] = DEMO_PROMPTS
+    new_tokens: int = 60
+    temperature: float = 0.8
+    text_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,9 @@ class PlanResult:
 class ReplaceResult:
     """How fitting went. `preview` is None while it goes on.
 
-    `curves`: of trained networks, by "start-stop": float64 [points, 3] of step, training loss since the last point (NaN
-    at step 0), loss on held-back text. 1 is the error of dropping the block, where no next-token loss is mixed in.
+    `curves`: by the block's "start-stop", float64 [points, 3]. Of a trained network: step, loss since the last point
+    (NaN at step 0), loss on held-back text; 1 is the error of dropping the block, where no next-token loss is mixed in.
+    Of a linear map whose ridge was chosen: ridge (infinity is the plain cut), NaN, next-token loss on held-back text.
     """
 
     plan: Plan

@@ -282,7 +282,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a model wrote after `prompt` (greedy, so that it repeats)."""
+    """What a model wrote after `prompt` (seeded, so that it repeats)."""
 
     prompt: str
     text: str

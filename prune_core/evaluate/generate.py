@@ -1,6 +1,7 @@
-"""Greedy text with the KV cache, one token at a time; it repeats exactly, so two models can be read side by side."""
+"""Text with the KV cache, one token at a time; it repeats exactly, so two models can be read side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,9 +17,30 @@ def greedy(model: PreTrainedModel, ids: torch.Tensor) -> Iterator[torch.Tensor]:
     ids: [B, T] prompts of equal length, no padding. The first step reads the prompts, each later one a single token
     with the KV cache. Ties go to the lower token id. UserError for a model that has no KV cache.
     """
+    return _decoded(model, ids, lambda logits: logits)
+
+
+def sampled(model: PreTrainedModel, ids: torch.Tensor, temperature: float, seed: int) -> Iterator[torch.Tensor]:
+    """As `greedy`, but each token is drawn from softmax(logits / temperature), by adding seeded Gumbel noise.
+
+    The noise of a step depends on seed and vocabulary alone, so two models that think alike draw the same tokens.
+    """
+    noise = torch.Generator().manual_seed(seed)
+
+    def drawn(logits: torch.Tensor) -> torch.Tensor:
+        uniform = torch.rand(logits.shape, generator=noise, dtype=torch.float64).clamp_min(1e-300)
+        return logits.double() / temperature - (-uniform.log()).log().to(logits.device)
+
+    return _decoded(model, ids, drawn)
+
+
+def _decoded(
+    model: PreTrainedModel, ids: torch.Tensor, scored: Callable[[torch.Tensor], torch.Tensor]
+) -> Iterator[torch.Tensor]:
     cache = None
     while True:
-        ids, cache = _step(model, ids, cache)
+        logits, cache = _step(model, ids, cache)
+        ids = scored(logits).argmax(-1, keepdim=True)
         yield ids[:, 0]
 
 
@@ -27,7 +49,7 @@ def _step(model: PreTrainedModel, ids: torch.Tensor, cache: Any) -> tuple[torch.
     logits, cache = tail_logits(model, ids, 1, past_key_values=cache, use_cache=True)
     if cache is None:
         raise UserError(f"Models of type {model.config.model_type} have no KV cache here, so they cannot write text.")
-    return logits[:, -1].argmax(-1, keepdim=True), cache
+    return logits[:, -1], cache
 
 
 def continuations(
@@ -36,11 +58,14 @@ def continuations(
     prompts: tuple[str, ...],
     new_tokens: int,
     progress: Progress | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> tuple[Continuation, ...]:
-    """What the model writes after each prompt: greedy, at most `new_tokens` tokens, ended by an end-of-text token.
+    """What the model writes after each prompt: at most `new_tokens` tokens, ended by an end-of-text token.
 
-    Sampling settings of the checkpoint (temperature, repetition penalty) are left out on purpose: the text then depends
-    on the weights alone. UserError when prompt and new tokens together exceed the model's context.
+    Temperature 0 is greedy. Sampling settings of the checkpoint (temperature, repetition penalty) are left out on
+    purpose: the text then depends on the weights, temperature and seed alone. UserError when prompt and new tokens
+    together exceed the model's context.
     """
     progress = progress or Silent()
     encoded = [_prompt_ids(tokenizer, prompt) for prompt in prompts]
@@ -50,7 +75,9 @@ def continuations(
     progress.stage("writing text", len(prompts) * new_tokens, "tokens")
     texts = []
     for ids in encoded:
-        written = list(_until_end(model, tokenizer, ids, new_tokens, progress))
+        prompt = torch.tensor([ids], device=model.device)
+        stream = sampled(model, prompt, temperature, seed) if temperature else greedy(model, prompt)
+        written = list(islice(_until_end(stream, _end_tokens(model, tokenizer), progress), new_tokens))
         progress.advance(new_tokens - len(written))
         texts.append(_text_after(tokenizer, ids, written))
     return tuple(Continuation(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
@@ -65,17 +92,12 @@ def _prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
     return ids or [tokenizer.bos_token_id]
 
 
-def _until_end(
-    model: PreTrainedModel, tokenizer: Any, ids: list[int], new_tokens: int, progress: Progress
-) -> Iterator[int]:
+def _until_end(stream: Iterator[torch.Tensor], ends: set[int], progress: Progress) -> Iterator[int]:
     """The new tokens of one prompt; the end-of-text token is not among them."""
-    stream = greedy(model, torch.tensor([ids], device=model.device))
-    ends = _end_tokens(model, tokenizer)
-    for _ in range(new_tokens):
-        token = int(next(stream))
-        if token in ends:
+    for token in stream:
+        if int(token) in ends:
             return
-        yield token
+        yield int(token)
         progress.advance()
 
 

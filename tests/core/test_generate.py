@@ -95,3 +95,18 @@ def test_progress_counts_tokens_and_cancel_works_at_each():
     with pytest.raises(Cancelled):
         continuations(tiny_model("llama"), tiny_tokenizer(), ("Hello", "There"), NEW, progress)
     assert (progress.done, progress.total) == (5, 2 * NEW)
+
+
+def test_sampled_text_repeats_with_its_seed_and_only_with_it():
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    first, again, other = (
+        continuations(model, tokenizer, ("Hello",), 24, temperature=1.0, seed=seed) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_sampling_near_temperature_0_is_greedy():
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    cold = continuations(model, tokenizer, ("Hello",), NEW, temperature=1e-9)
+    assert cold == continuations(model, tokenizer, ("Hello",), NEW)

@@ -87,7 +87,7 @@ def test_the_choice_survives_a_refresh_and_a_page_change(tab: Page) -> None:
 def test_build_refresh_in_mid_job_and_compare(tab: Page) -> None:
     go(tab, "Benchmark")
     tab.get_by_text("What is measured").click()
-    limit = tab.get_by_label("Items per task")
+    limit = tab.get_by_role("spinbutton", name="Items per task")
     limit.fill("10")
     limit.press("Enter")
     settle(tab)
