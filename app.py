@@ -1,8 +1,11 @@
 """LayerScope: see which layers of a language model repeat each other, cut them, measure what the cut costs."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config("LayerScope", page_icon=":material/layers:", layout="wide")
+# A file, since Streamlit fetches icons named by word from the network.
+st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
 st.navigation(
     [
         st.Page("pages/model.py", title="Model", icon=":material/deployed_code:", default=True),

@@ -4,6 +4,9 @@ import streamlit as st
 
 from pages._ui import figures, state
 from pages._ui.choice import choice_bar, need_stats, preview_numbers
+from pages._ui.method_panel import method_panel
+from pages._ui.method_table import method_table
+from pages._ui.replace_panel import replace_panel
 from prune_core.types import Plan, UserError, drop_plan
 from prune_core.wording import layers_from_words, ranges
 
@@ -43,3 +46,11 @@ with right:
     if tried:
         st.write("**Every cut tried on this model and text**: fewer layers to the right, higher loss upwards.")
         st.plotly_chart(figures.loss_preview(tried, state.palette()), theme=None, width="stretch", key="tried")
+
+by_method, compared, replaced = st.tabs(["Let a method choose", "Compare methods", "Replace instead of drop"])
+with by_method:
+    method_panel(stats)
+with compared:
+    method_table(stats)
+with replaced:
+    replace_panel(plan)

@@ -3,20 +3,14 @@
 import streamlit as st
 
 from pages._ui import figures, state
-from pages._ui.choice import add_or_replace, choice_bar, need_stats, preview_numbers
+from pages._ui.choice import add_or_replace, choice_bar, need_stats, outlined, preview_numbers
+from pages._ui.damage_view import damage_view
 from pages._ui.heatmap import heatmap
 from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
 from prune_core.types import Block, LayerStats, Plan, drop_plan
 from prune_core.wording import named
 
 REPLACES, ADDS = "replaces the choice", "adds to the choice"
-
-
-def runs_of(layers: tuple[int, ...]) -> list[Block]:
-    """The chosen layers as contiguous blocks, which is how the map outlines them."""
-    starts = [layer for layer in layers if layer - 1 not in layers]
-    stops = [layer + 1 for layer in layers if layer + 1 not in layers]
-    return [Block(start, stop) for start, stop in zip(starts, stops, strict=True)]
 
 
 def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
@@ -58,6 +52,7 @@ names = [m.name for m in MEASURES]
 name = st.segmented_control(
     "Measure", names, key=state.seed("measure", names[0]), required=True, format_func=lambda n: measure(n).label
 )
+name = name or names[0]
 what, values = measure(name), stats.values[name]
 st.caption(f"{what.what} Source: {what.source}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts.")
 
@@ -78,11 +73,14 @@ with left:
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
         on_clear=lambda: state.choose(Plan(stats.num_layers)),
-        chosen=runs_of(plan.removed),
+        chosen=outlined(plan.removed),
         passing=None if threshold is None else passing_cells(name, values, threshold),
         label=what.label,
     )
 
+st.subheader("What dropping each block really costs")
+st.write("Likeness is a guess at damage. This measures it: the loss without every single block, on the same axes.")
+damage_view(stats, name, plan, adds)
 st.subheader("Block Influence")
 st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
 st.plotly_chart(figures.block_influence(stats, state.palette(), plan.removed), theme=None, width="stretch", key="bi")

@@ -30,6 +30,13 @@ def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
         st.toast(str(error), icon=":material/block:")
 
 
+def outlined(layers: tuple[int, ...]) -> list[Block]:
+    """The chosen layers as contiguous blocks, which is how the map outlines them."""
+    starts = [layer for layer in layers if layer - 1 not in layers]
+    stops = [layer + 1 for layer in layers if layer + 1 not in layers]
+    return [Block(start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+
 def choice_bar(plan: Plan) -> None:
     """The choice in words, with Undo and Clear."""
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -130,6 +130,21 @@ def previews() -> list[Preview]:
     return found
 
 
+def put(key: str, value: object) -> None:
+    """Set the widget `key`; in a callback only, before the widget is drawn."""
+    st.session_state[key] = value
+
+
+def remember_comparison(names: tuple[str, ...], budget: int) -> None:
+    """Which methods were asked to be compared, at which budget."""
+    st.session_state["comparison"] = (names, budget)
+
+
+def comparison() -> tuple[tuple[str, ...], int] | None:
+    """What `remember_comparison` was last told."""
+    return st.session_state.get("comparison")
+
+
 def _file(name: str):
     return store().home / "workspaces" / f"{name}.json"
 

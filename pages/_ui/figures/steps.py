@@ -1,0 +1,33 @@
+"""What a method looked at on its way to a plan, in order: one mark a candidate, filled where it was taken."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from pages._ui.figures.frame import frame
+from pages._ui.theme import LIGHT, Palette
+from prune_core.methods import Step
+from prune_core.wording import describe
+
+
+def trajectory(steps: Sequence[Step], score: str, at: int, palette: Palette = LIGHT) -> go.Figure:
+    """The score of each step over its number; `at` is the step that is looked at (1 is the first)."""
+    figure = go.Figure()
+    for accepted, name, symbol, colour in (
+        (True, "taken", "circle", palette.primary),
+        (False, "looked at", "circle-open", palette.muted),
+    ):
+        numbers = [k for k, step in enumerate(steps, start=1) if step.accepted == accepted]
+        figure.add_scatter(
+            x=numbers,
+            y=[steps[k - 1].score for k in numbers],
+            mode="markers",
+            name=name,
+            marker=dict(symbol=symbol, color=colour, size=9, line=dict(width=1.5, color=colour)),
+            text=[f"{describe(steps[k - 1].plan)}<br>{steps[k - 1].note}" for k in numbers],
+            hovertemplate="step %{x}: %{y:.4f}<br>%{text}<extra></extra>",
+        )
+    figure.add_vline(x=at, line=dict(color=palette.removed, width=1.5, dash="dot"))
+    figure.update_xaxes(title=dict(text="step"))
+    figure.update_yaxes(title=dict(text=score or "score"))
+    return frame(figure, palette, height=280)

@@ -1,0 +1,73 @@
+"""Let a method choose: at once from the maps, or by a search that runs as a job; then its plan and the way to it."""
+
+import streamlit as st
+
+from pages._ui import figures, state
+from pages._ui.figures.steps import trajectory
+from pages._ui.method_form import method_form
+from pages._ui.progress import job_panel
+from prune_core import jobs
+from prune_core.methods import Measured, Method, Step
+from prune_core.specs import PlanResult, PlanSpec
+from prune_core.types import LayerStats, Plan, UserError
+from prune_core.wording import describe, seconds_in_words
+
+
+def method_panel(stats: LayerStats) -> None:
+    """Choose a method, see its plan, take it over as the choice."""
+    try:
+        method, budget = method_form(stats.num_layers)
+        found = _searched(method, budget) if method.needs == "search" else _from_maps(method, budget, stats)
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if found is not None:
+        _show(method, *found)
+
+
+def _from_maps(method: Method, budget: int | None, stats: LayerStats) -> tuple[Plan, list[Step], str]:
+    evidence = Measured(stats.num_layers, stats)
+    plan = method.plan(evidence, budget)
+    return plan, evidence.steps, "Chosen from the maps that were measured; no model was run."
+
+
+def _searched(method: Method, budget: int | None) -> tuple[Plan, list[Step], str] | None:
+    """The kept result of this search, or the button that starts it."""
+    now, store = state.workspace(), state.store()
+    spec = PlanSpec(now.model, now.calibration, method, budget)
+    job_id = jobs.job_id(spec)
+    result = store.result(job_id)
+    if isinstance(result, PlanResult):
+        took = seconds_in_words(result.seconds)
+        cost = f"{result.measured} plans were run, {result.reused} were known already; it took {took}."
+        return result.plan, list(result.steps), cost
+    st.write("This method runs the model on many candidates. What was measured once is never measured again.")
+    if st.button(f"Search with {method.label}", icon=":material/search:"):
+        jobs.submit(store, spec)
+        st.rerun()
+    job_panel(job_id, f"Searching with {method.label}")
+    return None
+
+
+def _show(method: Method, plan: Plan, steps: list[Step], cost: str) -> None:
+    strip = figures.layer_strip(plan.num_layers, plan, state.palette())
+    st.plotly_chart(strip, theme=None, width="stretch", key="method_strip")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{method.label}: {describe(plan)}**")
+        st.button("Use this plan", on_click=state.choose, args=(plan,), type="primary", disabled=not plan.removed)
+    st.caption(cost)
+    if len(steps) > 1:
+        with st.expander(f"Every candidate it looked at ({len(steps)})"):
+            _walk(method, steps)
+
+
+def _walk(method: Method, steps: list[Step]) -> None:
+    """Walk through the candidates one by one."""
+    at = st.slider("Step", 1, len(steps), len(steps), key=f"{method.name}_step_of_{len(steps)}")
+    step = steps[at - 1]
+    picture = trajectory(steps, method.score, at, state.palette())
+    st.plotly_chart(picture, theme=None, width="stretch", key="steps")
+    verdict = f"{method.score or 'score'} {step.score:.4f}, {'taken' if step.accepted else 'not taken'}"
+    st.markdown(f"Step {at}: **{describe(step.plan)}**, {verdict}. {step.note}")
+    strip = figures.layer_strip(step.plan.num_layers, step.plan, state.palette())
+    st.plotly_chart(strip, theme=None, width="stretch", key="step_strip")
