@@ -26,12 +26,14 @@ def real_blocks(num_layers: int) -> np.ndarray:
 class DropMap:
     """The exact damage of every block, in sums over the predicted tokens of each of S sequences (of `planned` in all).
 
+    `places`: int64 [S], which of the text's sequences each row is of;
     `nll`: float64 [S, P], the next-token negative log likelihood in nats without block p (see `block_cells`);
     `kl`: float64 [S, P], KL(donor || pruned) in nats; `donor_nll`: float64 [S]; `tokens`: int64 [S], predicted tokens.
     Dropping all layers is no plan: NaN. All maps below are float64 [L+1, L+1], in nats per token, and symmetric.
     """
 
     num_layers: int
+    places: np.ndarray
     nll: np.ndarray
     kl: np.ndarray
     donor_nll: np.ndarray

@@ -43,20 +43,22 @@ def measure_drops(
 ) -> DropMap:
     """The drop map over the sequences of `batches` (right padding), regrouped into chunks that go through together.
 
-    `keep` is called with the map so far after each chunk; `start` is such a map, gone on with (its sequences are the
-    first ones of `batches`). Results do not depend on batches and chunks. Log likelihoods are float32, sums float64. A
-    block whose loss overflows is NaN. Raises UserError where the donor's own loss is not finite.
+    `keep` is called with the map so far after each chunk; `start` is such a map over the same text, gone on with.
+    Results do not depend on batches and chunks. Log likelihoods are float32, sums float64. A block whose loss overflows
+    is NaN. Raises UserError where the donor's own loss is not finite.
     """
     progress = progress or Silent()
     sequences = _sequences(batches)
     drops = start or _empty(model.config.get_text_config().num_hidden_layers, len(sequences))
-    chunks = list(_chunks(sequences[drops.sequences :], _most_tokens(model, sequences)))
+    chunks = _chunks(sequences, set(drops.places.tolist()), _most_tokens(model, sequences))
     progress.stage("dropping every block", len(chunks) * layer_runs(drops.num_layers), "layer runs")
     for chunk in chunks:
         begun = time.monotonic()
-        nll, kl, donor_nll, tokens = _chunk_damage(model, chunk, progress)
+        batch = _padded([sequences[place] for place in chunk])
+        nll, kl, donor_nll, tokens = _chunk_damage(model, batch, progress)
         drops = replace(
             drops,
+            places=np.concatenate([drops.places, chunk]),
             nll=np.concatenate([drops.nll, nll]),
             kl=np.concatenate([drops.kl, kl]),
             donor_nll=np.concatenate([drops.donor_nll, donor_nll]),
@@ -64,7 +66,7 @@ def measure_drops(
             seconds=drops.seconds + time.monotonic() - begun,
         )
         keep(drops)
-    return drops
+    return _in_order(drops)
 
 
 def layer_runs(num_layers: int) -> int:
@@ -74,8 +76,15 @@ def layer_runs(num_layers: int) -> int:
 
 
 def _empty(num_layers: int, planned: int) -> DropMap:
-    none = np.zeros((0, num_layers * (num_layers + 1) // 2))
-    return DropMap(num_layers, none, none, np.zeros(0), np.zeros(0, dtype=np.int64), planned)
+    none, no_tokens = np.zeros((0, num_layers * (num_layers + 1) // 2)), np.zeros(0, dtype=np.int64)
+    return DropMap(num_layers, no_tokens, none, none, np.zeros(0), no_tokens, planned)
+
+
+def _in_order(drops: DropMap) -> DropMap:
+    """The same map with the rows of its arrays in the order of the text."""
+    rows = np.argsort(drops.places)
+    arrays = {name: getattr(drops, name)[rows] for name in ("places", "nll", "kl", "donor_nll", "tokens")}
+    return replace(drops, **arrays)
 
 
 # --- chunks -----------------------------------------------------------------------------------------------------------
@@ -97,17 +106,17 @@ def _most_tokens(model: PreTrainedModel, sequences: list[Tensor]) -> int:
     return min(limit, -(-sum(map(len, sequences)) // CHUNKS))
 
 
-def _chunks(sequences: list[Tensor], most: int) -> Iterator[Batch]:
-    """The sequences in their order, padded to batches of at most `most` tokens and at least one sequence."""
-    chunk: list[Tensor] = []
-    for sequence in sequences:
-        longest = max([len(sequence), *map(len, chunk)])
-        if chunk and longest * (len(chunk) + 1) > most:
-            yield _padded(chunk)
-            chunk = []
-        chunk.append(sequence)
-    if chunk:
-        yield _padded(chunk)
+def _chunks(sequences: list[Tensor], done: set[int], most: int) -> list[list[int]]:
+    """Places of the sequences that are not `done`, in chunks of like length: at most `most` tokens, or one sequence.
+
+    The chunks are shuffled (always alike), so that the first maps are not of short texts only.
+    """
+    chunks: list[list[int]] = []
+    for place in sorted(set(range(len(sequences))) - done, key=lambda place: (len(sequences[place]), place)):
+        if not chunks or (len(chunks[-1]) + 1) * len(sequences[place]) > most:
+            chunks.append([])
+        chunks[-1].append(place)
+    return [chunks[k] for k in np.random.default_rng(0).permutation(len(chunks))]
 
 
 def _padded(sequences: list[Tensor]) -> Batch:

@@ -32,7 +32,9 @@ def test_a_partial_map_is_kept_until_the_whole_is_there(store):
     job = Job("dropmap-x", "dropmap", "running")
     store.save_job(job)
     assert store.partial("dropmap-x") is None
-    drops = DropMap(2, np.array([[1.5, np.nan, 2.0]]), np.zeros((1, 3)), np.ones(1), np.array([7]), 4, 0.5)
+    drops = DropMap(
+        2, np.array([3]), np.array([[1.5, np.nan, 2.0]]), np.zeros((1, 3)), np.ones(1), np.array([7]), 4, 0.5
+    )
     store.save_partial("dropmap-x", drops)
     assert store.result("dropmap-x") is None
     store.save_result("dropmap-x", drops)

@@ -20,7 +20,9 @@ def drops(sequences: int = 3) -> DropMap:
     cost[stops - starts == LAYERS] = np.nan
     tokens = np.arange(4, 4 + sequences)
     noise = np.linspace(0.9, 1.1, sequences)[:, None] * tokens[:, None]
-    return DropMap(LAYERS, tokens[:, None] + noise * cost, noise * np.abs(cost), tokens * 1.0, tokens, 8)
+    return DropMap(
+        LAYERS, np.arange(sequences), tokens[:, None] + noise * cost, noise * np.abs(cost), tokens * 1.0, tokens, 8
+    )
 
 
 def test_the_map_lies_on_the_similarity_maps_axes():
