@@ -82,10 +82,12 @@ def changed_layer(name: str, start: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network is fitted. Networks computed in one pass use `ridge` only, trained ones all the rest.
+    """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, patches nothing, and trained
+    networks all but `ridge`.
 
-    ridge: what is added to the diagonal of the normal equations, as a share of its mean; it pulls the map towards doing
-        nothing, which is what dropping the block does.
+    ridge: what is added to the diagonal of a linear map's normal equations, as a share of its mean; it pulls the map
+        towards doing nothing, which is what dropping the block does. None tries several, the plain cut among them, and
+        takes the one of the lowest next-token loss on held-back text.
     steps, batch: optimiser steps, and sequences in each. first_rate, last_rate: the learning rate falls from one to the
         other along a half cosine, after rising from 0 during the first `warmup` share of the steps.
     weight_decay, clip: of AdamW, and the largest norm of a gradient.
@@ -94,7 +96,7 @@ class Fit:
     seed: for which sequences are held back and for the order of the others.
     """
 
-    ridge: float = 1e-3
+    ridge: float | None = None
     steps: int = 400
     batch: int = 8
     first_rate: float = 2e-4

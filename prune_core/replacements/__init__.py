@@ -13,14 +13,15 @@ from prune_core.capture import Batch
 from prune_core.fitting import place_of
 from prune_core.model import LoadedModel
 from prune_core.replacements.block_run import run_block
+from prune_core.replacements.curve import Point, Watch, unwatched
 from prune_core.replacements.linear import fit_linear
 from prune_core.replacements.networks import check_token_by_token, network, trained_weights
 from prune_core.replacements.patch import fit_patch
-from prune_core.replacements.training import Point, train
+from prune_core.replacements.training import train
 from prune_core.types import Plan, Progress, Replace, Silent, UserError
 
 Curves = dict[str, list[Point]]
-"""The training curves of a plan's trained networks, by "start-stop"."""
+"""How fitting went, by the block's "start-stop": of trained networks step by step, of linear maps ridge by ridge."""
 
 
 def fit_plan(
@@ -55,7 +56,7 @@ def fit(
     batches: Sequence[Batch],
     edit: Replace,
     progress: Progress,
-    watch: Callable[[Sequence[Point]], None] = lambda points: None,
+    watch: Watch = unwatched,
 ) -> dict[str, Tensor]:
     """The fitted tensors of one edit: new weights by parameter name inside the layer `edit.changed`, in its dtypes, or
     {"patch": [D, D]}. Raises UserError where the family cannot hold the network."""
@@ -63,7 +64,7 @@ def fit(
     if edit.block.stop > layers:
         raise UserError(f"Layer {edit.block.stop - 1} does not exist: this model has layers 0 to {layers - 1}.")
     if place_of(edit.by) == "layer before":
-        return fit_linear(loaded, batches, edit, progress)
+        return fit_linear(loaded, batches, edit, progress, watch)
     if place_of(edit.by) == "nowhere":
         return fit_patch(loaded, batches, edit, progress)
     if place_of(edit.by) is None:

@@ -94,6 +94,16 @@ def standing_in(layers: nn.ModuleList, block: Block, run: Callable[[Tensor], Ten
         yield
 
 
+def next_token_loss(loaded: LoadedModel, batch: Batch) -> tuple[Tensor, int]:
+    """The summed next-token loss of the model as it stands, in nats, and how many tokens were predicted."""
+    device = next(loaded.stack.embedding.parameters()).device
+    ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
+    logits = loaded.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+    counted = (mask[:, 1:] & mask[:, :-1]).bool()
+    targets = ids[:, 1:][counted]
+    return nn.functional.cross_entropy(logits[counted].float(), targets, reduction="sum"), len(targets)
+
+
 def _put_back(layer: nn.Module, before: Any) -> None:
     del layer.forward
     if before is not None:

@@ -5,8 +5,7 @@ only, so that no more than one batch of them is ever held. The best weights are 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,23 +13,13 @@ from torch import Tensor, nn
 from prune_core.capture import Batch
 from prune_core.fitting import Fit
 from prune_core.model import LoadedModel
-from prune_core.replacements.block_run import BlockRun, apply, run_block, standing_in
+from prune_core.replacements.block_run import BlockRun, apply, next_token_loss, run_block, standing_in
+from prune_core.replacements.curve import Point, Watch, unwatched
+from prune_core.replacements.texts import drawn, split
 from prune_core.types import Block, Progress, Replace, UserError
 
 LOOKS = 20
 """How often the held-back text is looked at, beside the look before the first step."""
-
-
-class Point(NamedTuple):
-    """A point of the curve. `train` is the loss of the last batches (NaN before the first step), `held_back` that of
-    the held-back text. 1 is the error of dropping the block, unless next-token loss is mixed in."""
-
-    step: int
-    train: float
-    held_back: float
-
-
-Watch = Callable[[Sequence[Point]], None]
 
 
 def train(
@@ -39,7 +28,7 @@ def train(
     batches: Sequence[Batch],
     edit: Replace,
     progress: Progress,
-    watch: Watch = lambda points: None,
+    watch: Watch = unwatched,
 ) -> list[Point]:
     """Train `net`, a float32 layer, and leave the best weights in it; returns the curve, which `watch` sees growing.
 
@@ -58,7 +47,7 @@ def train(
     points = [Point(0, math.nan, _held_back_loss(net, loaded, held_back, edit, scale, progress))]
     watch(points)
     best, lowest, recent = _copied(net), points[0].held_back, []
-    for step, batch in zip(range(fit.steps), _drawn(taught, fit), strict=False):
+    for step, batch in zip(range(fit.steps), drawn(taught, fit), strict=False):
         for group in optimiser.param_groups:
             group["lr"] = rate(step, fit)
         recent.append(_step(net, loaded, batch, edit, scale, optimiser, trained))
@@ -98,41 +87,6 @@ def check(fit: Fit) -> None:
         )
 
 
-def split(batches: Sequence[Batch], fit: Fit) -> tuple[list[Batch], list[Batch]]:
-    """Single sequences to train on, and batches of held-back ones; which is which depends on `fit.seed` only."""
-    rows = [
-        Batch(b.input_ids[n : n + 1], b.attention_mask[n : n + 1]) for b in batches for n in range(len(b.input_ids))
-    ]
-    count = max(1, round(fit.held_back * len(rows)))
-    if count >= len(rows):
-        raise UserError(f"{len(rows)} calibration text(s) are too few to train on: use at least 2.")
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(fit.seed)).tolist()
-    kept = [rows[n] for n in order[:count]]
-    return [rows[n] for n in order[count:]], [_joined(kept[n : n + fit.batch]) for n in range(0, count, fit.batch)]
-
-
-def _drawn(sequences: list[Batch], fit: Fit) -> Iterator[Batch]:
-    """Batches without end: all sequences in a new order each time round."""
-    generator = torch.Generator().manual_seed(fit.seed + 1)
-    waiting: list[Batch] = []
-    while True:
-        while len(waiting) < fit.batch:
-            waiting += [sequences[n] for n in torch.randperm(len(sequences), generator=generator).tolist()]
-        yield _joined(waiting[: fit.batch])
-        del waiting[: fit.batch]
-
-
-def _joined(rows: list[Batch]) -> Batch:
-    """One batch of several sequences, padded on the right to the longest."""
-    lengths = [int(row.attention_mask.sum()) for row in rows]
-    ids = torch.zeros(len(rows), max(lengths), dtype=torch.int64)
-    mask = torch.zeros_like(ids)
-    for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-        ids[place, :length] = row.input_ids[0, :length]
-        mask[place, :length] = 1
-    return Batch(ids, mask)
-
-
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +114,7 @@ def _loss(net: nn.Module, loaded: LoadedModel, batch: Batch, edit: Replace, scal
     weight = edit.fit.lm_weight
     run = run_block(loaded, batch, edit.block)
     error = _error(net, run) / (scale * run.tokens.sum())
-    return error if weight == 0 else (1 - weight) * error + weight * _next_token(net, loaded, batch, edit.block, run)
+    return error if weight == 0 else (1 - weight) * error + weight * _next_token(net, loaded, batch, edit, run)
 
 
 def _error(net: nn.Module, run: BlockRun) -> Tensor:
@@ -168,13 +122,11 @@ def _error(net: nn.Module, run: BlockRun) -> Tensor:
     return (apply(net, run.call, run.before.float()) - run.after.float())[run.tokens].square().sum()
 
 
-def _next_token(net: nn.Module, loaded: LoadedModel, batch: Batch, block: Block, run: BlockRun) -> Tensor:
+def _next_token(net: nn.Module, loaded: LoadedModel, batch: Batch, edit: Replace, run: BlockRun) -> Tensor:
     """The mean next-token loss, in nats, of the model with the network in the block's place."""
-    ids, mask = batch.input_ids.to(run.tokens.device), run.tokens
-    with standing_in(loaded.stack.layers, block, lambda x: apply(net, run.call, x.float()).to(x.dtype), run.call):
-        logits = loaded.model(input_ids=ids, attention_mask=mask.long(), use_cache=False).logits[:, :-1]
-    counted = mask[:, 1:] & mask[:, :-1]
-    return nn.functional.cross_entropy(logits[counted].float(), ids[:, 1:][counted])
+    with standing_in(loaded.stack.layers, edit.block, lambda x: apply(net, run.call, x.float()).to(x.dtype), run.call):
+        total, tokens = next_token_loss(loaded, batch)
+    return total / tokens
 
 
 def _held_back_loss(

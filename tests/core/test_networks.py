@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from prune_core.fitting import Fit
-from prune_core.replacements import Curves, fit_plan, training
+from prune_core.replacements import Curves, fit_plan, texts, training
 from prune_core.replacements.block_run import run_block
 from prune_core.replacements.networks import mlp_kind, network
 from prune_core.stack import find_stack
@@ -118,7 +118,7 @@ def test_the_best_weights_are_kept_not_the_last() -> None:
     points = training.train(net, donor, batches, edit, Silent())
     best = min(point.held_back for point in points)
     assert points[-1].held_back > best, "the last weights must be worse here"
-    held_back = training.split(batches, wild)[1]
+    held_back = texts.split(batches, wild)[1]
     scale = training._scale(donor, held_back, BLOCK)
     assert training._held_back_loss(net, donor, held_back, edit, scale, Silent()) == pytest.approx(best, rel=1e-6)
 
@@ -126,7 +126,7 @@ def test_the_best_weights_are_kept_not_the_last() -> None:
 def test_one_is_the_error_of_dropping_the_block() -> None:
     donor, batches = loaded(tiny_model("llama", LAYERS)), ragged_batches(LENGTHS, 4)
     edit = Replace(BLOCK, "layer", QUICK)
-    held_back = training.split(batches, QUICK)[1]
+    held_back = texts.split(batches, QUICK)[1]
     scale = training._scale(donor, held_back, BLOCK)
     doing_nothing = planted_model("llama", LAYERS, (1,)).model.layers[1]
     assert training._held_back_loss(doing_nothing, donor, held_back, edit, scale, Silent()) == pytest.approx(
@@ -136,11 +136,11 @@ def test_one_is_the_error_of_dropping_the_block() -> None:
 
 def test_held_back_text_is_not_trained_on() -> None:
     batches = ragged_batches(LENGTHS, 3)
-    taught, held_back = training.split(batches, QUICK)
+    taught, held_back = texts.split(batches, QUICK)
     assert (len(taught), sum(len(batch.input_ids) for batch in held_back)) == (6, 2)
     rows = [tuple(row.tolist()) for batch in held_back for row in batch.input_ids]
     assert not any(tuple(row.input_ids[0].tolist())[: len(kept)] == kept for row in taught for kept in rows)
-    drawn = itertools.islice(training._drawn(taught, QUICK), 3)
+    drawn = itertools.islice(texts.drawn(taught, QUICK), 3)
     seen = [tuple(ids[mask.bool()].tolist()) for batch in drawn for ids, mask in zip(*_fields(batch), strict=True)]
     assert len(seen) == 12 and all(seen.count(row) == 2 for row in seen)  # twice round, each once a round
 
@@ -155,9 +155,9 @@ def test_next_token_loss_can_be_trained_on() -> None:
     plan, before = plan_by("layer", fit), digest(donor)
     curves = fit_plan(loaded(donor), batches, plan)[1]
     assert digest(donor) == before
-    assert curves["1-4"][-1].train < curves["1-4"][1].train
+    assert curves["1-4"][-1].fitted < curves["1-4"][1].fitted
     # at step 0 the network is the block's first layer: the loss is that of dropping the others
-    held_back = training.split(batches, fit)[1]
+    held_back = texts.split(batches, fit)[1]
     losses = []
     with planned(donor, Plan(LAYERS, (Drop((2, 3)),))), torch.inference_mode():
         for batch in held_back:
@@ -179,7 +179,7 @@ def test_curves_grow_while_it_trains_and_it_can_be_cancelled() -> None:
 
     def watch(curves: Curves) -> None:
         lengths.append(len(curves["1-4"]))
-        assert math.isnan(curves["1-4"][0].train)
+        assert math.isnan(curves["1-4"][0].fitted)
 
     with pytest.raises(Cancelled):
         fit_plan(loaded(donor), batches, plan_by("layer"), Stopping(), watch)

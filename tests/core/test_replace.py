@@ -1,5 +1,6 @@
 """Linear maps and patches in a block's place: the fit against the literal formula, the fold against the map itself."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +11,19 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prune_core.data import calibration_batches
 from prune_core.fitting import Fit
+from prune_core.model import load
 from prune_core.replacements import fit_plan
 from prune_core.replacements.block_run import run_block
-from prune_core.replacements.linear import best_change
+from prune_core.replacements.linear import RIDGES, equations
 from prune_core.replacements.patch import hadamard
-from prune_core.replacements.projections import first, mlp_output
+from prune_core.replacements.projections import first, folded, mlp_output
+from prune_core.replacements.texts import split
 from prune_core.stack import find_stack
 from prune_core.transform import edits, surgery
-from prune_core.transform.preview import planned, preview
-from prune_core.types import Block, Drop, Plan, Replace, Silent, UserError, drop_plan
+from prune_core.transform.preview import planned, preview, sequence_losses
+from prune_core.types import Block, Calibration, Drop, ModelRef, Plan, Replace, Silent, UserError, drop_plan
 from tests.core.methods.models import loaded, planted_model, ragged_batches
 from tests.core.test_surgery import continuation, digest, logits, reloaded
 from tests.core.tiny import FAMILIES, HIDDEN, tiny_model
@@ -29,7 +33,7 @@ NORMALISE_THE_MLP_OUTPUT = ("gemma2", "gemma3_text")
 LENGTHS = (24, 9, 17, 24, 13, 20, 24, 11)
 
 
-def linear_plan(ridge: float = 1e-3, also: tuple = ()) -> Plan:
+def linear_plan(ridge: float | None = 1e-3, also: tuple = ()) -> Plan:
     return Plan(LAYERS, (Replace(BLOCK, "linear", Fit(ridge=ridge)), *also))
 
 
@@ -54,10 +58,8 @@ def test_folded_is_unfolded_and_the_checkpoint_reloads(family: str, tmp_path: Pa
     changes = {"mlp_only_layers": []} if family == "qwen3_moe" else {}  # a map folded into every expert
     donor, batches = tiny_model(family, LAYERS, **changes), ragged_batches(LENGTHS, 4)
     before, plan = digest(donor), linear_plan()
-    edit = plan.edits[0]
-    assert isinstance(edit, Replace)
     fitted, curves = fit_plan(loaded(donor), batches, plan)
-    change = best_change(loaded(donor), batches, edit, Silent())
+    change = equations(loaded(donor), batches, BLOCK, Silent()).change(1e-3)
     assert digest(donor) == before and curves == {}
     with planned(donor, drop_plan(LAYERS, BLOCK.layers)), mapping_the_mlp(donor, BLOCK.start - 1, change):
         unfolded = logits(donor)
@@ -83,7 +85,7 @@ def test_a_fold_that_would_not_be_exact_is_refused(family: str) -> None:
 @pytest.mark.parametrize("ridge", [0.0, 1e-2])
 def test_the_normal_equations_are_least_squares(ridge: float) -> None:
     donor, batches = loaded(tiny_model("llama", LAYERS)), ragged_batches(LENGTHS, 3)
-    found = best_change(donor, batches, Replace(BLOCK, "linear", Fit(ridge=ridge)), Silent()).numpy()
+    found = equations(donor, batches, BLOCK, Silent()).change(ridge).numpy()
     inputs, added, targets = [], [], []
     hook = donor.stack.layers[1].get_submodule("mlp").register_forward_hook(lambda _m, _a, out: added.append(out))
     for batch in batches:
@@ -102,9 +104,11 @@ def test_the_normal_equations_are_least_squares(ridge: float) -> None:
 
 
 def test_batches_do_not_matter() -> None:
-    donor, edit = loaded(tiny_model("llama", LAYERS)), Replace(BLOCK, "linear")
-    one, other = (best_change(donor, ragged_batches(LENGTHS, size), edit, Silent()) for size in (1, 8))
-    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    donor = loaded(tiny_model("llama", LAYERS))
+    one, other = (equations(donor, ragged_batches(LENGTHS, size), BLOCK, Silent()) for size in (1, 8))
+    assert one.tokens == other.tokens == sum(LENGTHS)
+    torch.testing.assert_close(one.gram, other.gram, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(one.cross, other.cross, atol=1e-4, rtol=1e-4)
 
 
 def test_a_linear_block_is_recovered_and_costs_nothing() -> None:
@@ -116,7 +120,7 @@ def test_a_linear_block_is_recovered_and_costs_nothing() -> None:
         mlp_output(donor.stack.layers[1]).register_forward_hook(lambda _m, _a, out: caught.append(out)),
         donor.stack.layers[3].register_forward_hook(lambda _l, _a, out: out + caught.pop() @ change.float()),
     ]
-    found = best_change(donor, batches, Replace(BLOCK, "linear", Fit(ridge=0.0)), Silent())
+    found = equations(donor, batches, BLOCK, Silent()).change(0.0)
     plan = linear_plan(ridge=0.0)
     fitted, _ = fit_plan(donor, batches, plan)
     whole = logits(model)
@@ -125,6 +129,35 @@ def test_a_linear_block_is_recovered_and_costs_nothing() -> None:
     torch.testing.assert_close(found, change, atol=1e-5, rtol=0)
     with planned(model, plan, fitted):
         torch.testing.assert_close(logits(model), whole, atol=1e-3, rtol=1e-3)
+
+
+def test_the_chosen_ridge_is_that_of_the_lowest_loss() -> None:
+    donor, batches = loaded(tiny_model("llama", LAYERS)), ragged_batches(LENGTHS, 4)
+    fitted, curves = fit_plan(donor, batches, linear_plan(ridge=None))
+    curve = curves["2-4"]
+    assert [point.at for point in curve] == [math.inf, *RIDGES]
+    chosen = min(curve, key=lambda point: point.held_back).at
+    taught, held_back = split(batches, Fit())
+    nll, tokens = 0.0, 0
+    with planned(donor.model, linear_plan(), fitted):
+        for found in (sequence_losses(donor.model, [batch]) for batch in held_back):
+            nll, tokens = nll + found.nll.sum(), tokens + found.tokens.sum()
+    assert nll / tokens == pytest.approx(min(point.held_back for point in curve), abs=1e-5)
+    if chosen != math.inf:
+        change = equations(donor, taught, BLOCK, Silent()).change(chosen)
+        again = folded(donor.stack.layers[1], change)["mlp.down_proj.weight"]
+        torch.testing.assert_close(fitted["2-4.linear.mlp.down_proj.weight"], again, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("start", [2, 9])
+def test_on_the_demo_model_it_is_no_worse_than_dropping(start: int) -> None:
+    donor = load(ModelRef("demo", device="cpu"))
+    batches = calibration_batches(Calibration(samples=48), donor.tokenizer, 24)
+    plan = Plan(16, (Replace(Block(start, start + 3), "linear"),))
+    fitted, _ = fit_plan(donor, batches, plan)
+    donor_losses = sequence_losses(donor.model, batches)
+    dropped = preview(donor, batches, drop_plan(16, plan.removed), donor_losses)
+    assert preview(donor, batches, plan, donor_losses, fitted=fitted).loss <= dropped.loss
 
 
 def test_a_block_that_does_nothing_changes_no_weight() -> None:
@@ -161,7 +194,10 @@ def test_what_cannot_be_is_refused_in_a_sentence() -> None:
         linear_plan(also=(Drop((1,)),))
     with pytest.raises(UserError, match="start the block at layer 1"):
         fit_plan(loaded(donor), ragged_batches((9, 9), 2), Plan(LAYERS, (Replace(Block(0, 2), "linear"),)))
-    with pytest.raises(UserError, match=r"from 18 tokens with ridge 0\.0: use more text or a larger ridge"):
+    with pytest.raises(
+        UserError,
+        match=r"No linear map of 32 channels follows from 18 tokens with ridge 0\.0: use more text or a larger ridge",
+    ):
         fit_plan(loaded(donor), ragged_batches((9, 9), 2), linear_plan(ridge=0.0))
 
 
