@@ -149,15 +149,15 @@ def test_the_chosen_ridge_is_that_of_the_lowest_loss() -> None:
         torch.testing.assert_close(fitted["2-4.linear.mlp.down_proj.weight"], again, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("start", [2, 9])
-def test_on_the_demo_model_it_is_no_worse_than_dropping(start: int) -> None:
+def test_on_the_demo_model_it_is_no_worse_than_dropping() -> None:
     donor = load(ModelRef("demo", device="cpu"))
-    batches = calibration_batches(Calibration(samples=48), donor.tokenizer, 24)
-    plan = Plan(16, (Replace(Block(start, start + 3), "linear"),))
-    fitted, _ = fit_plan(donor, batches, plan)
+    batches = calibration_batches(Calibration(samples=32), donor.tokenizer, 32)
     donor_losses = sequence_losses(donor.model, batches)
-    dropped = preview(donor, batches, drop_plan(16, plan.removed), donor_losses)
-    assert preview(donor, batches, plan, donor_losses, fitted=fitted).loss <= dropped.loss
+    for start in (2, 9):
+        plan = Plan(16, (Replace(Block(start, start + 3), "linear"),))
+        fitted, _ = fit_plan(donor, batches, plan)
+        dropped = preview(donor, batches, drop_plan(16, plan.removed), donor_losses)
+        assert preview(donor, batches, plan, donor_losses, fitted=fitted).loss <= dropped.loss
 
 
 def test_a_block_that_does_nothing_changes_no_weight() -> None:
