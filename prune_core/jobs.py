@@ -176,6 +176,7 @@ def _bury(store: Store, run_id: str) -> Job | None:
         job = replace(job, state="cancelled")
     else:
         job = replace(job, state="failed", error=_death(store))
+    store.clean(run_id)
     store.save_job(job)
     return job
 

@@ -146,9 +146,9 @@ class Store:
             write_text(path, serial.dumps(kept))
         return kept
 
-    def clean(self) -> None:
-        """Remove what a killed worker left half-made: hidden temporary files and unfinished checkpoints."""
-        for leftover in (self.home / "runs").glob("*/.*-*"):
+    def clean(self, run_id: str) -> None:
+        """Remove what a killed process left half-made in this run: hidden temporary files, an unfinished checkpoint."""
+        for leftover in self.folder(run_id).glob(".*-*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 

@@ -103,8 +103,7 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
             return
         _announce(store, None)
         for folder in (store.home / "runs").glob("*"):
-            jobs.status(store, folder.name)  # marks what a dead worker left as failed
-        store.clean()
+            jobs.status(store, folder.name)  # marks what a dead process left as failed
         runner = cache(make_runner)
         while True:
             claimed = _claim(store)

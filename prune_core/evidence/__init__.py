@@ -16,7 +16,7 @@ from prune_core.layer_runs import Recording
 from prune_core.methods import Step
 from prune_core.model import LoadedModel
 from prune_core.transform import surgery
-from prune_core.transform.preview import sequence_losses
+from prune_core.transform.preview import batch_losses
 from prune_core.types import LayerStats, Plan, Progress, Silent, UserError
 
 CPU_TOKENS, GPU_TOKENS = 512, 8192
@@ -123,7 +123,7 @@ class Search:
 
     def _batch_loss(self, number: int, recording: Recording, states: Tensor) -> tuple[float, int]:
         with recording.passing_on(states):
-            losses = sequence_losses(recording.model, [self._runs.batches[number]])
+            losses = batch_losses(recording.model, self._runs.batches[number])
         return float(losses.nll.sum()), int(losses.tokens.sum())
 
     def _batch_similarity(self, number: int, recording: Recording, states: Tensor) -> np.ndarray:

@@ -127,8 +127,7 @@ def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: 
     progress.stage("scoring calibration text", sequences, "sequences")
     losses = Losses(np.zeros(sequences), np.zeros(sequences, dtype=np.int64))
     for places, batch in _by_length(batches):
-        ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
-        losses.nll[places], losses.tokens[places] = _batch_losses(model, ids, mask)
+        losses.nll[places], losses.tokens[places] = batch_losses(model, batch)
         progress.advance(len(places))
     if not np.isfinite(losses.nll).all():
         raise UserError(f"The loss is not a finite number in {model.dtype}: load the model in float32.")
@@ -163,8 +162,9 @@ def _padded(texts: list[Tensor]) -> Batch:
     )
 
 
-def _batch_losses(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """ids, mask: int64 [B, T]. Summed loss float64 [B] and predicted tokens int64 [B]."""
+def batch_losses(model: PreTrainedModel, batch: Batch) -> Losses:
+    """As `sequence_losses`, of one batch in the shape it has."""
+    ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
     with torch.inference_mode():
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]  # [B, T-1, V]
         rows, places = torch.nonzero(mask[:, 1:] * mask[:, :-1], as_tuple=True)  # [N] each
@@ -176,7 +176,7 @@ def _batch_losses(model: PreTrainedModel, ids: Tensor, mask: Tensor) -> tuple[np
         ]
     sequences = rows.cpu().numpy()
     summed = np.bincount(sequences, weights=torch.cat(nll).double().numpy(), minlength=len(ids))
-    return summed, np.bincount(sequences, minlength=len(ids))
+    return Losses(summed, np.bincount(sequences, minlength=len(ids)))
 
 
 def preview(

@@ -82,7 +82,7 @@ def test_clean_removes_only_what_is_half_made(store):
     partial = store.folder("run-x") / ".checkpoint-1234"
     partial.mkdir()
     (partial / "model.safetensors").write_bytes(b"x")
-    store.clean()
+    store.clean("run-x")
     assert not partial.exists()
     assert store.job("run-x") == Job("run-x", "run", "done")
 
