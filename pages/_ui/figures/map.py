@@ -75,7 +75,7 @@ def fitted(values: np.ndarray) -> tuple[float, float]:
 
 def gap(states: int) -> float:
     """Pixels between cells: a fine grid while cells are large, none once they are small."""
-    return 1 if states <= 40 else 0
+    return 1 if states <= 24 else 0
 
 
 def tick_step(numbers: int, most: int = 18) -> int:
