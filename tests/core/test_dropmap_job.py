@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from prune_core import dropmap, jobs, worker
+from prune_core.__main__ import app
 from prune_core.damage import DropMap
 from prune_core.model import load
 from prune_core.pipeline import map_drops
@@ -62,3 +64,15 @@ def test_the_same_numbers_as_in_one_piece(spec, tmp_path):
     result = map_drops(store, "dropmap-x", resident, spec, Silent())
     again = dropmap.measure_drops(resident.loaded.model, resident.remember(("batches", spec.calibration), lambda: []))
     np.testing.assert_array_equal(again.kl, result.kl)
+
+
+def test_on_the_command_line(spec, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
+    table = tmp_path / "damage.csv"
+    given = [spec.model.path, "--text", spec.calibration.source, "--samples", "6", "--seq-len", "16", "--device", "cpu"]
+    found = CliRunner().invoke(app, ["dropmap", *given, "--budget", "2", "--csv", str(table)], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "What the cheapest block of each size costs" in found.output
+    assert "Angular distance" in found.output and "Linear CKA" in found.output
+    assert "The best sets of blocks" in found.output
+    assert len(table.read_text().splitlines()) == 1 + 4 * 5 // 2 - 1
