@@ -20,7 +20,7 @@ from prune_core.evaluate.memory import memory
 from prune_core.evaluate.perplexity import perplexity
 from prune_core.evaluate.speed import speed
 from prune_core.evaluate.tasks import run_tasks
-from prune_core.evidence import Search, search_batch
+from prune_core.evidence import Search, regrouped, search_batch
 from prune_core.fingerprint import fingerprint
 from prune_core.methods import Measured
 from prune_core.model import LoadedModel, inspect, load
@@ -125,7 +125,8 @@ def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Pr
         calibration = replace(spec.calibration, samples=spec.method.texts or spec.calibration.samples)
         size = search_batch(calibration.seq_len, loaded.info.device)
         known = resident.remember(("plans", calibration), dict)
-        evidence = Search(loaded, calibration_batches(calibration, loaded.tokenizer, size), progress, known)
+        batches = regrouped(calibration_batches(calibration, loaded.tokenizer, size))
+        evidence = Search(loaded, batches, progress, known)
     else:
         evidence = Measured(loaded.info.num_layers, _maps(store, resident, spec, progress))
     plan = spec.method.plan(evidence, spec.budget)

@@ -3,6 +3,7 @@
 runs.py runs planned models on cached states, taylor.py takes gradients. A search asks by `methods.Evidence`.
 """
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from prune_core.layer_runs import Recording
 from prune_core.methods import Step
 from prune_core.model import LoadedModel
 from prune_core.transform import surgery
-from prune_core.transform.preview import batch_losses
+from prune_core.transform.preview import batch_losses, by_length
 from prune_core.types import LayerStats, Plan, Progress, Silent, UserError
 
 CPU_TOKENS, GPU_TOKENS = 512, 8192
@@ -27,15 +28,23 @@ PIECE_VALUES = 2**22
 
 
 def search_batch(seq_len: int, device: str) -> int:
-    """How many sequences of `seq_len` tokens make a batch for searches. Results do not depend on it."""
+    """How many sequences of `seq_len` tokens make a batch for searches. Only "the first tokens" depend on it."""
     return max(1, (CPU_TOKENS if device == "cpu" else GPU_TOKENS) // seq_len)
+
+
+def regrouped(batches: Sequence[Batch]) -> list[Batch]:
+    """The same sequences in batches of like length, so that little padding is run, always in the same random order, so
+    that the first ones are not the short ones."""
+    grouped = [batch for _, batch in by_length(batches)]
+    return [grouped[place] for place in np.random.default_rng(0).permutation(len(grouped))]
 
 
 class Search:
     """`methods.Evidence` measured on `batches`. `steps` is what the method recorded.
 
     `known` holds every measurement by what was measured; give the same one again and nothing is measured twice. It is
-    of this model and these texts only. `measured` and `reused` count plans.
+    of this model and these texts only. `measured` and `reused` count plans. A measurement that is not a finite number
+    raises UserError.
     """
 
     def __init__(
@@ -61,7 +70,7 @@ class Search:
         raise UserError("This search has no similarity maps: it measures plans on the model.")
 
     def loss(self, plan: Plan) -> float:
-        """Mean next-token loss in nats per token, computed as a preview does. Raises UserError where not finite."""
+        """Mean next-token loss in nats per token, computed as a preview does."""
 
         def measure() -> float:
             nll, tokens = zip(*self._runs.each(plan, self._batch_loss), strict=True)
@@ -116,7 +125,12 @@ class Search:
             self.reused += 1
         else:
             surgery.check_supported(self._loaded.model.config, plan)
-            self._known[key] = measure()
+            value = measure()
+            if not math.isfinite(value):
+                raise UserError(
+                    f"A plan's {what} is not a finite number in {self._loaded.info.dtype}: load the model in float32."
+                )
+            self._known[key] = value
             self.measured += 1
         self._progress.advance()
         return self._known[key]

@@ -12,10 +12,10 @@ def rdsc(base: Tensor, merged: list[Tensor], factors: tuple[int, ...] = ()) -> T
     base: a weight of the layer that stays, any shape; merged: the same weight of the layers that go. Same dtype out.
     A merge of merges is one merge with other factors: the rule is linear and its weights sum to 1.
     """
-    exact = base.to(torch.promote_types(base.dtype, torch.float32))
-    total = exact.clone()
-    for weight, factor in zip(merged, factors or [1] * len(merged), strict=True):
-        total.add_(weight.to(exact) - exact, alpha=factor)
+    factors = factors or (1,) * len(merged)
+    total = base.to(torch.promote_types(base.dtype, torch.float32)) * (1 - sum(factors))
+    for weight, factor in zip(merged, factors, strict=True):
+        total.add_(weight.to(base.device), alpha=factor)
     return total.to(base.dtype)
 
 

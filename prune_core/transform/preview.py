@@ -126,7 +126,7 @@ def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: 
     sequences = sum(len(batch.input_ids) for batch in batches)
     progress.stage("scoring calibration text", sequences, "sequences")
     losses = Losses(np.zeros(sequences), np.zeros(sequences, dtype=np.int64))
-    for places, batch in _by_length(batches):
+    for places, batch in by_length(batches):
         losses.nll[places], losses.tokens[places] = batch_losses(model, batch)
         progress.advance(len(places))
     if not np.isfinite(losses.nll).all():
@@ -134,7 +134,7 @@ def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: 
     return losses
 
 
-def _by_length(batches: Sequence[Batch]) -> Iterator[tuple[list[int], Batch]]:
+def by_length(batches: Sequence[Batch]) -> Iterator[tuple[list[int], Batch]]:
     """The same sequences in batches of like length, none bigger than the biggest given: little padding is computed.
 
     Texts of mixed length are mostly padding otherwise. With each batch, the places of its sequences in the given order.

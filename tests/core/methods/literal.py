@@ -35,14 +35,16 @@ def merged(model: PreTrainedModel, base: int, count: int, rule: str) -> PreTrain
     return model_copy
 
 
-def last_hidden_similarity(model: PreTrainedModel, other: PreTrainedModel, sentences: list[Tensor]) -> float:
-    """Mean over sentences of the cosine of the flattened last hidden states."""
-    cosines = []
-    for ids in sentences:
-        with torch.no_grad():
-            a = model(ids, output_hidden_states=True, use_cache=False).hidden_states[-1]
-            b = other(ids, output_hidden_states=True, use_cache=False).hidden_states[-1]
-        cosines.append(nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0).item())
+def last_hidden(model: PreTrainedModel, sentences: list[Tensor]) -> list[Tensor]:
+    """Each sentence's last hidden state, flattened, [T * D]."""
+    with torch.no_grad():
+        outputs = [model(ids, output_hidden_states=True, use_cache=False) for ids in sentences]
+    return [output.hidden_states[-1].flatten() for output in outputs]
+
+
+def mean_cosine(ones: list[Tensor], others: list[Tensor]) -> float:
+    """Mean over sentences of the cosine of two models' last hidden states."""
+    cosines = [nn.functional.cosine_similarity(a, b, dim=0).item() for a, b in zip(ones, others, strict=True)]
     return sum(cosines) / len(cosines)
 
 
@@ -62,7 +64,7 @@ def laco(
     while lay >= lowest:
         count = min(span - 1, len(current.model.layers) - 1 - lay)
         candidate = merged(current, lay, count, rule)
-        similarity = last_hidden_similarity(model, candidate, sentences)
+        similarity = mean_cosine(last_hidden(model, sentences), last_hidden(candidate, sentences))
         seen.append((similarity, similarity > threshold))
         if similarity > threshold:
             current = candidate
@@ -78,11 +80,11 @@ def slm(
     model: PreTrainedModel, sentences: list[Tensor], threshold: float, rule: str
 ) -> tuple[PreTrainedModel, list[tuple[float, bool]]]:
     """The same for sliding layer merging, the window at layer 0 committed; no-op windows are not listed."""
-    current, seen = model, []
+    current, seen, donor = model, [], last_hidden(model, sentences)
     high = len(model.model.layers) - 2
     low = high - 1
     while low >= 0:
-        similarity = last_hidden_similarity(model, merged(current, low, high - low, rule), sentences)
+        similarity = mean_cosine(donor, last_hidden(merged(current, low, high - low, rule), sentences))
         if low < high:
             seen.append((similarity, similarity >= threshold))
         if similarity >= threshold:
@@ -101,21 +103,15 @@ def slm(
 # --- SLEB -------------------------------------------------------------------------------------------------------------
 
 
-def without(model: PreTrainedModel, gone: list[int]) -> PreTrainedModel:
-    """A copy without these layers."""
-    model_copy = copy.deepcopy(model)
-    for layer in sorted(gone, reverse=True):
-        del model_copy.model.layers[layer]
-    return model_copy
-
-
-def negative_log_likelihood(model: PreTrainedModel, sentences: list[Tensor]) -> float:
-    """Summed over all predicted tokens, in nats."""
-    total = 0.0
+def negative_log_likelihood(model: PreTrainedModel, gone: list[int], sentences: list[Tensor]) -> float:
+    """Of the model without the layers that are gone, summed over all predicted tokens, in nats."""
+    layers, total = model.model.layers, 0.0
+    model.model.layers = nn.ModuleList(layer for number, layer in enumerate(layers) if number not in gone)
     for ids in sentences:
         with torch.no_grad():
             logits = model(ids, use_cache=False).logits
         total += nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="sum").item()
+    model.model.layers = layers
     return total
 
 
@@ -125,7 +121,7 @@ def sleb(model: PreTrainedModel, sentences: list[Tensor], remove: int) -> tuple[
     for _ in range(remove):
         lowest, choice = float("inf"), -1
         for place in range(1, len(alive) - 1):
-            likelihood = negative_log_likelihood(without(model, [*removed, alive[place]]), sentences)
+            likelihood = negative_log_likelihood(model, [*removed, alive[place]], sentences)
             seen.append(likelihood)
             if likelihood < lowest:
                 lowest, choice = likelihood, place

@@ -1,6 +1,6 @@
 """Tiny models for tests of methods: neighbours made alike, redundancy planted, ragged text."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +8,7 @@ from transformers import PreTrainedModel
 
 from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
-from prune_core.types import ModelInfo, ModelRef
-from tests.core.tiny import CONTEXT, HIDDEN, VOCAB, tiny_ids, tiny_model, tiny_tokenizer
+from tests.core.tiny import tiny_ids, tiny_loaded, tiny_model
 
 OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense", "dense_4h_to_h", "out_proj", "fc2")
 """The last matrices of attention and MLP, by the names of the families."""
@@ -17,13 +16,9 @@ OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense", "dense_4h_to_h", "out_proj"
 
 def loaded(model: PreTrainedModel) -> LoadedModel:
     """`model` as `model.load` would give it."""
+    like = tiny_loaded("llama", 1)
     stack = find_stack(model)
-    parameters = model.num_parameters()
-    info = ModelInfo(
-        ModelRef(), model.config.model_type, len(stack.layers), HIDDEN, VOCAB, CONTEXT, parameters, 4 * parameters,
-        "float32", "float32", "cpu", 2**40,
-    )  # fmt: skip
-    return LoadedModel(ModelRef(), model, tiny_tokenizer(), stack, info, Path())
+    return replace(like, model=model, stack=stack, info=replace(like.info, num_layers=len(stack.layers)))
 
 
 def outputs_of(layer: nn.Module) -> list[nn.Module]:

@@ -1,0 +1,87 @@
+"""Planning as a job and from the command line, on a tiny checkpoint."""
+
+import pytest
+from typer.testing import CliRunner
+
+from prune_core import worker
+from prune_core.__main__ import app, read_recipe
+from prune_core.methods import METHODS, Method, method_named
+from prune_core.methods.laco import LaCo
+from prune_core.pipeline import runner
+from prune_core.specs import PlanResult, PlanSpec
+from prune_core.store import Store
+from prune_core.types import Calibration, ModelRef, Silent
+from tests.core.tiny import tiny_model, tiny_tokenizer
+
+LAYERS = 8
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory) -> PlanSpec:
+    """A question about a tiny checkpoint on a dozen short texts of many lengths."""
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model("llama", LAYERS).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    (folder / "words.jsonl").write_text("".join(f'{{"text": "text number {n}{"!" * n}"}}\n' for n in range(12)))
+    calibration = Calibration(str(folder / "words.jsonl"), samples=12, seq_len=32)
+    return PlanSpec(ModelRef(str(folder), device="cpu"), calibration, method_named("last"), 2)
+
+
+def plans(spec: PlanSpec, run, store: Store, method: Method, budget: int | None) -> PlanResult:
+    asked = PlanSpec(spec.model, spec.calibration, method, budget)
+    store.save_spec("plan-x", asked)
+    job = worker.execute(store, "plan-x", run)
+    assert job is not None and job.state == "done", job
+    result = store.result("plan-x")
+    assert isinstance(result, PlanResult)
+    return result
+
+
+def test_every_method_as_a_job(spec, tmp_path):
+    store = Store(tmp_path)
+    run = runner(store)
+    for method in METHODS:
+        small = {"generations": 2, "offspring": 4, "initial": 4} if method.name == "evopress" else {}
+        result = plans(spec, run, store, method(**small).at_budget(), 2)
+        assert len(result.plan.removed) == 2 and result.plan.method == method.name
+        assert bool(result.steps) == (method.needs != "nothing")
+        assert bool(result.measured) == (method.needs == "search")
+
+
+def test_moving_the_threshold_measures_only_what_is_new(spec, tmp_path):
+    store = Store(tmp_path)
+    run = runner(store)
+    first = plans(spec, run, store, LaCo(threshold=0.9), None)
+    moved = plans(spec, run, store, LaCo(threshold=0.5), None)
+    back = plans(spec, run, store, LaCo(threshold=0.9), None)
+    assert first.measured == len(first.steps) and first.reused == 0
+    assert moved.reused > 0 and moved.measured + moved.reused == len(moved.steps)
+    assert back.measured == 0 and back.steps == first.steps
+
+
+def test_a_search_takes_the_texts_that_its_method_asks_for(spec, tmp_path):
+    """Its own number, however many the calibration has: the scores are those of that text."""
+    store = Store(tmp_path)
+    run = runner(store)
+    few = PlanSpec(spec.model, Calibration(spec.calibration.source, samples=3, seq_len=32), LaCo(samples=5), 2)
+    assert run("plan-a", few, Silent()).steps == plans(spec, run, store, LaCo(samples=5), 2).steps
+    assert run("plan-b", few, Silent()).steps != plans(spec, run, store, LaCo(samples=9), 2).steps
+
+
+def test_on_the_command_line(spec, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
+    given = ["--model", spec.model.path, "--text", spec.calibration.source, "--samples", "12", "--device", "cpu"]
+    out = tmp_path / "recipe.json"
+    asked = ["plan", "--method", "laco", "--set", "rule=telescoped", "--budget", "3", "--out", str(out), *given]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert "merge layer" in shown.output and "plans measured" in shown.output
+    recipe = read_recipe(out)
+    assert len(recipe.plan.removed) == 3 and recipe.plan.method == "laco"
+    assert {edit.rule for edit in recipe.plan.edits} == {"telescoped"}
+
+    listed = CliRunner().invoke(app, ["methods"])
+    assert all(method.name in listed.output for method in METHODS)
+    assert "preset Llama-2-7B (paper): span=4" in listed.output
+    wrong = CliRunner().invoke(app, ["plan", "--method", "magic", "--budget", "1", *given])
+    assert "There is no method 'magic'" in str(wrong.exception)
