@@ -4,8 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages._ui.follow_theme import follow_theme
+
 # A file, since Streamlit fetches icons named by word from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
+follow_theme()
 st.navigation(
     [
         st.Page("pages/model.py", title="Model", icon=":material/deployed_code:", default=True),
@@ -13,5 +16,6 @@ st.navigation(
         st.Page("pages/plan.py", title="Plan", icon=":material/content_cut:"),
         st.Page("pages/benchmark.py", title="Benchmark", icon=":material/speed:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
-    ]
+    ],
+    position="top",
 ).run()

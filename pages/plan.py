@@ -44,7 +44,7 @@ with right:
     # The figure marks the last one as the current one.
     tried = sorted(state.previews(), key=lambda seen: seen.plan.removed == plan.removed)
     if tried:
-        st.write("**Every cut tried on this model and text**: fewer layers to the right, higher loss upwards.")
+        st.write("**Every cut tried on this model and text.** The best ones are low and to the right.")
         st.plotly_chart(figures.loss_preview(tried, state.palette()), theme=None, width="stretch", key="tried")
 
 by_method, compared, replaced = st.tabs(["Let a method choose", "Compare methods", "Replace instead of drop"])

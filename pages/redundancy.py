@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._ui import figures, state
-from pages._ui.choice import add_or_replace, choice_bar, need_stats, outlined, preview_numbers
+from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stats, outlined, preview_numbers
 from pages._ui.damage_view import damage_view
 from pages._ui.heatmap import heatmap
 from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
@@ -56,7 +56,7 @@ name = name or names[0]
 what, values = measure(name), stats.values[name]
 st.caption(f"{what.what} Source: {what.source}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts.")
 
-left, right = st.columns([3, 2], gap="large")
+left, right = map_and_side()
 with right:
     adds = st.segmented_control("A click", (REPLACES, ADDS), key=state.seed("click", REPLACES), required=True) == ADDS
     plan = state.plan(stats.num_layers)
@@ -69,7 +69,7 @@ with right:
 with left:
     heatmap(
         figures.similarity_map(stats, name, state.palette()),
-        key=f"map_{name}",
+        key="map",
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
         on_clear=lambda: state.choose(Plan(stats.num_layers)),

@@ -3,11 +3,14 @@
 import math
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
 from pages._ui.progress import quick
 from prune_core.types import Block, LayerStats, Plan, Preview, UserError, drop_plan
 from prune_core.wording import describe
+
+MAP_PX, SIDE_PX = 740, 420
 
 
 def need_stats() -> LayerStats:
@@ -35,6 +38,12 @@ def outlined(layers: tuple[int, ...]) -> list[Block]:
     starts = [layer for layer in layers if layer - 1 not in layers]
     stops = [layer + 1 for layer in layers if layer + 1 not in layers]
     return [Block(start, stop) for start, stop in zip(starts, stops, strict=True)]
+
+
+def map_and_side() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Room for a map and, beside it where the window is wide enough, else below, room for what belongs to it."""
+    row = st.container(horizontal=True, gap="large")
+    return row.container(width=MAP_PX), row.container(width=SIDE_PX)
 
 
 def choice_bar(plan: Plan) -> None:

@@ -17,7 +17,9 @@ def show_comparison(spec: RunSpec, result: RunResult) -> None:
     st.caption(_made_with(result))
     picture = figures.before_after(result.donor, result.pruned, state.palette())
     st.plotly_chart(picture, theme=None, width="stretch", key="before_after")
-    st.dataframe(comparison_table(result.donor, result.pruned), hide_index=True, width="stretch", key="table")
+    st.dataframe(
+        comparison_table(result.donor, result.pruned), hide_index=True, width="stretch", height="content", key="table"
+    )
     st.subheader("What they write")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
         _texts(before, after)

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import state
-from pages._ui.choice import add_or_replace, outlined
+from pages._ui.choice import add_or_replace, map_and_side, outlined
 from pages._ui.figures.damage import damage_map, similarity_against_damage
 from pages._ui.heatmap import heatmap
 from pages._ui.progress import job_panel
@@ -14,7 +14,7 @@ from prune_core.correlation import Damage, agreements
 from prune_core.damage import DropMap
 from prune_core.measures import measure
 from prune_core.specs import DropMapSpec
-from prune_core.types import LayerStats, Plan, drop_plan
+from prune_core.types import LayerStats, Plan, UserError, drop_plan
 from prune_core.wording import describe, seconds_in_words
 
 LABELS: dict[Damage, str] = {"loss": "Change of loss", "kl": "KL from the donor"}
@@ -26,7 +26,10 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
     spec = DropMapSpec(now.model, now.calibration)
     job_id = jobs.job_id(spec)
     job = jobs.status(store, job_id)
-    drops = store.result(job_id) or store.partial(job_id)
+    try:
+        drops = store.result(job_id) or store.partial(job_id)
+    except UserError:  # kept by another version; measuring again replaces it
+        drops = None
     if job is None or job.state in ("failed", "cancelled"):
         label = "Measure what dropping every block costs" if drops is None else "Go on measuring"
         if st.button(label, icon=":material/play_arrow:"):
@@ -46,7 +49,7 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool) 
     key = state.seed("damage", "loss")
     chosen = st.segmented_control("Damage", list(LABELS), key=key, required=True, format_func=lambda d: LABELS[d])
     damage: Damage = chosen or "loss"
-    left, right = st.columns([3, 2], gap="large")
+    left, right = map_and_side()
     with left:
         heatmap(
             damage_map(drops, damage, state.palette()),

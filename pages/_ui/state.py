@@ -8,8 +8,9 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
-from pages._ui import theme
+from pages._ui import follow_theme, theme
 from prune_core import jobs
 from prune_core.serial import dumps
 from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec
@@ -51,6 +52,7 @@ def store() -> Store:
 
 def workspace() -> Workspace:
     """This session's workspace, from memory, else from its file, else a copy of the last one used."""
+    _enter_by_the_front_door()
     if "workspace" not in st.session_state:
         name = st.query_params.get("w", "")
         found = read_json(_file(name), Workspace) if name.isalnum() else None
@@ -109,7 +111,7 @@ def stats() -> LayerStats | None:
 
 def palette() -> theme.Palette:
     """The colours of the theme that this browser shows."""
-    return theme.palette(st.context.theme.type)
+    return theme.palette(follow_theme.theme_type())
 
 
 def seed(key: str, value: object) -> str:
@@ -143,6 +145,13 @@ def remember_comparison(names: tuple[str, ...], budget: int) -> None:
 def comparison() -> tuple[tuple[str, ...], int] | None:
     """What `remember_comparison` was last told."""
     return st.session_state.get("comparison")
+
+
+def _enter_by_the_front_door() -> None:
+    """Until app.py has run once, Streamlit makes its own navigation from the folder pages/: go by app.py instead."""
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False  # what st.navigation does; there is no public way to say it sooner
+        st.rerun()
 
 
 def _file(name: str):

@@ -38,8 +38,8 @@ def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
 
 
 def go(page: Page, name: str) -> None:
-    """Choose a page in the sidebar."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+    """Choose a page at the top."""
+    page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG_MS)
     settle(page)
 

@@ -55,10 +55,8 @@ def words(app: AppTest) -> str:
 
 def gesture(app: AppTest, i: int, j: int) -> None:
     """What the map sends when cell (i, j) is clicked."""
-    seen = app.session_state["map_cosine_seen"]
-    app.session_state["map_cosine"] = {
-        "gestures": [{"n": seen["seen"] + 1, "session": seen["session"], "rect": [i, j, i, j]}]
-    }
+    seen = app.session_state["map_seen"]
+    app.session_state["map"] = {"gestures": [{"n": seen["seen"] + 1, "session": seen["session"], "rect": [i, j, i, j]}]}
     app.run()
     assert not app.exception
 
