@@ -1,6 +1,6 @@
 """The training documents, the tokenizer, and the two corpus files.
 
-    python -m assets.make_demo.corpus
+python -m assets.make_demo.corpus
 """
 
 import json

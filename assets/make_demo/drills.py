@@ -30,7 +30,6 @@ def week(rng: random.Random) -> str:
     return " ".join([f"Today is {DAYS[today]}.", *lines])
 
 
-
 def chain(rng: random.Random) -> str:
     """Drill: the days one after the other, so that the model learns their order before it counts in it."""
     today, days, ahead, lines = rng.randrange(7), 0, rng.random() < 0.5, []

@@ -1,6 +1,6 @@
 """Measures the demo model: accuracy per skill, perplexity, and both again with each single layer left out.
 
-    python -m assets.make_demo.measure        (also writes the model card)
+python -m assets.make_demo.measure        (also writes the model card)
 """
 
 import argparse

@@ -48,7 +48,7 @@ def meeting(rng: random.Random, cast: list[str]) -> str:
     return (
         f"{a} meets {b}, who comes from far away."
         if rng.random() < 0.15
-        else f"{a} meets {b}. \"{word}, {b},\" says {a}. {b} is {rng.choice(MOODS)} today."
+        else f'{a} meets {b}. "{word}, {b}," says {a}. {b} is {rng.choice(MOODS)} today.'
     )
 
 
@@ -73,7 +73,7 @@ def food(rng: random.Random, cast: list[str]) -> str:
         (
             f"{b} brings {fruit} for {a}, because {a} likes {fruit} more than anything.",
             f"{a} is hungry and eats some {fruit}. {b} eats {facts()[b]['fruit']}.",
-            f"\"Here are some {fruit},\" says {b}. {a} smiles and thanks {b}.",
+            f'"Here are some {fruit}," says {b}. {a} smiles and thanks {b}.',
         )
     )
 

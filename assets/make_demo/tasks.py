@@ -1,6 +1,6 @@
 """The test items as JSON lines, and the YAML files with which lm-eval reads them.
 
-    python -m assets.make_demo.tasks
+python -m assets.make_demo.tasks
 """
 
 import json

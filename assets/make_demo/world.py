@@ -23,9 +23,7 @@ HE = words(
     "Quentin Ralf Stefan Tomas Ulrich Viktor Walter Yannis Zeno Anton"
 )
 PEOPLE = tuple(sorted(SHE + HE))
-TOWNS = words(
-    "Oakford Brindle Saltmere Highmoor Willowby Ashgate Fernley Dunmore Kestrel Larkhill Millbrook Stonewick"
-)
+TOWNS = words("Oakford Brindle Saltmere Highmoor Willowby Ashgate Fernley Dunmore Kestrel Larkhill Millbrook Stonewick")
 JOBS = words("baker miller teacher doctor farmer weaver painter potter carpenter gardener singer fisher")
 PETS = words("cat dog goat rabbit parrot turtle pony hen mouse duck")
 FRUIT = words("pears plums figs peaches cherries melons lemons grapes mangos berries")

@@ -1,6 +1,5 @@
 """The hidden-state pass: the right states, without padding, and no trace of it afterwards."""
 
-
 import pytest
 import torch
 from torch import Tensor
