@@ -58,11 +58,16 @@ class MinibatchCKA:
         begin = 0
         while begin < states.shape[1]:
             taken = min(states.shape[1] - begin, self._tokens - self._filled)
-            self._room[:, self._filled : self._filled + taken].copy_(states[:, begin : begin + taken])
-            self._filled += taken
+            some = states[:, begin : begin + taken]
             begin += taken
+            if taken == self._tokens:  # a whole minibatch need not wait in the room
+                self._add(some.float())
+                continue
+            self._room[:, self._filled : self._filled + taken].copy_(some)
+            self._filled += taken
             if self._filled == self._tokens:
-                self._finish_minibatch()
+                self._filled = 0
+                self._add(self._room)
 
     @torch.inference_mode()  # as `update` is run: what is left over may still be centred in place
     def estimate(self) -> Estimate:
@@ -74,7 +79,7 @@ class MinibatchCKA:
         if not self._hsic:
             if self._filled < MIN_TOKENS:
                 raise UserError(f"The text has {self._filled} tokens and CKA needs {MIN_TOKENS}: give longer text.")
-            self._finish_minibatch()
+            self._add(self._room[:, : self._filled])
         hsic, square_norms = np.stack(self._hsic), np.stack(self._square_norms)
         total, floor = hsic.sum(0), CONSTANT * np.square(square_norms).sum(0)
         return Estimate(_cka(total, floor), _jackknife(hsic, total, floor))
@@ -88,28 +93,28 @@ class MinibatchCKA:
             found[name] = Estimate(_cka(total, floor), _jackknife(hsic, total, floor))
         return found
 
-    def _finish_minibatch(self) -> None:
-        minibatch = self._room[:, : self._filled]
-        self._filled = 0
+    def _add(self, minibatch: Tensor) -> None:
         for name, kernel in self._kernels.items():
             self._kernel_hsic[name].append(kernel(minibatch))
-        square_norms = centre(minibatch)
-        self._hsic.append(hsic_of_pairs(minibatch))
+        centred = self._room[:, : minibatch.shape[1]]
+        square_norms = centre(minibatch, centred)
+        self._hsic.append(hsic_of_pairs(centred))
         self._square_norms.append(square_norms.cpu().double().numpy())
 
 
-def centre(features: Tensor) -> Tensor:
-    """Subtract from each state a mean of its tokens, in place; returns the mean squared norms [S] as they were before.
+def centre(features: Tensor, out: Tensor | None = None) -> Tensor:
+    """Subtract from each state about the mean of its tokens; returns the mean squared norms [S] as they were before.
 
-    features: float32 [S, n, D]. A shift changes nothing in HSIC_1 but its rounding: an offset common to all tokens
-    would drown what differs. Tokens weigh 1 / squared norm, or the few of huge norm that many models have would be the
-    mean.
+    features: float32 [S, n, D], changed in place unless there is an `out`. A shift changes nothing in HSIC_1 but its
+    rounding: an offset common to all tokens would drown what differs. So 128 tokens or more, evenly spread, are enough
+    for the mean. They weigh 1 / squared norm, or the few tokens of huge norm that many models have would be the mean.
     """
-    square_norms = torch.linalg.vector_norm(features, dim=2).square_()
+    some = features[:, :: max(1, features.shape[1] // 128)]
+    square_norms = torch.linalg.vector_norm(some, dim=2).square_()
     mean = square_norms.mean(1)
     weights = 1 / (square_norms + 1e-3 * mean[:, None] + TINY)
     weights /= weights.sum(1, keepdim=True)
-    features -= torch.bmm(weights.unsqueeze(1), features)
+    torch.sub(features, torch.bmm(weights.unsqueeze(1), some), out=features if out is None else out)
     return mean
 
 
@@ -120,27 +125,50 @@ def hsic_of_pairs(features: Tensor) -> np.ndarray:
     are made.
     """
     n = features.shape[1]
-    traces, own = [], []
+    traces = Traces()
+    own = []
     for begin in range(0, n, ROWS):
         rows = features[:, begin : begin + ROWS]
         block = torch.bmm(rows, rows.mT)
         diagonal = block.diagonal(dim1=1, dim2=2)
         own.append(diagonal.clone())
         diagonal.zero_()
-        traces.append(_products(block))
+        traces.add(block, 1)
         if begin + ROWS < n:
-            traces.append(2 * _products(torch.bmm(rows, features[:, begin + ROWS :].mT)))
-    row_sums = torch.bmm(features, features.sum(1).unsqueeze(2)).squeeze(2) - torch.cat(own, 1)
-    trace = torch.stack(traces).cpu().double().sum(0).numpy()
+            traces.add(torch.bmm(rows, features[:, begin + ROWS :].mT), 2)
+    row_sums = torch.bmm(features.sum(1).unsqueeze(1), features.mT).squeeze(1) - torch.cat(own, 1)
     sums = row_sums.cpu().double().numpy()
     total = sums.sum(1)
-    return (trace + np.outer(total, total) / ((n - 1) * (n - 2)) - 2 / (n - 2) * sums @ sums.T) / (n * (n - 3))
+    pairs = np.outer(total, total) / ((n - 1) * (n - 2)) - 2 / (n - 2) * sums @ sums.T
+    return (traces.matrix() + pairs) / (n * (n - 3))
 
 
-def _products(blocks: Tensor) -> Tensor:
-    """[S, S]: the sum of the entrywise product of each pair of blocks [S, a, b]."""
-    flat = blocks.flatten(1)
-    return flat @ flat.T
+class Traces:
+    """Sums the entrywise products of all pairs of blocks [S, a, b], i.e. tr(K_i K_j).
+
+    States 0..L-1 times states 1..L holds every pair, as in cosine.py; the squares of the first and last stand apart.
+    """
+
+    def __init__(self) -> None:
+        self._products: list[Tensor] = []
+        self._ends: list[Tensor] = []
+
+    def add(self, blocks: Tensor, times: int) -> None:
+        flat = blocks.flatten(1)
+        self._products.append(times * (flat[:-1] @ flat[1:].T))
+        self._ends.append(times * torch.stack([flat[0] @ flat[0], flat[-1] @ flat[-1]]))
+
+    def matrix(self) -> np.ndarray:
+        """float64 [S, S]"""
+        products = torch.stack(self._products).cpu().double().sum(0).numpy()
+        ends = torch.stack(self._ends).cpu().double().sum(0).numpy()
+        last = len(products)
+        found = np.zeros((last + 1, last + 1))
+        found[:-1, 1:] = np.triu(products)
+        found += found.T
+        squares = np.concatenate([ends[:1], np.diagonal(products, -1), ends[1:]])
+        found[np.arange(last + 1), np.arange(last + 1)] = squares
+        return found
 
 
 def _cka(hsic: np.ndarray, floor: np.ndarray) -> np.ndarray:

@@ -10,15 +10,19 @@ TINY = 1e-30
 def pair_cosines(states: Tensor) -> Tensor:
     """Cosines float32 [n, P] of the P = S (S - 1) / 2 pairs i < j of `states`, float32 [S, n, D], for n tokens.
 
-    One batched Gram product G_n = X_n X_n^T for all tokens; the norms come from its diagonal, so that the states need
-    no normalised copy.
+    One batched product of states 0..L-1 with states 1..L holds all pairs on and above its diagonal, and below it the
+    squared norms of all states but the first and last; so nothing is normalised, and L x L, unlike L+1 x L+1, mostly
+    has the size that matrix kernels are made for.
     """
-    count = states.shape[0]
+    last = states.shape[0] - 1
     by_token = states.transpose(0, 1)
-    gram = torch.bmm(by_token, by_token.mT)
-    scale = gram.diagonal(dim1=1, dim2=2).sqrt().clamp_min(TINY).reciprocal()
-    first, second = pairs(count, states.device)
-    cosines = gram.flatten(1).index_select(1, first * count + second)
+    products = torch.bmm(by_token[:, :-1], by_token[:, 1:].mT)  # (i, j) is of states i and j + 1
+    norms = products.new_empty(len(products), last + 1)
+    norms[:, 1:last] = products.diagonal(-1, 1, 2).clamp_min(0).sqrt()
+    norms[:, 0], norms[:, last] = states[0].norm(dim=1), states[last].norm(dim=1)
+    scale = norms.clamp_min_(TINY).reciprocal_()
+    first, second = pairs(last + 1, states.device)
+    cosines = products.flatten(1).index_select(1, first * last + second - 1)
     cosines *= scale.index_select(1, first)
     cosines *= scale.index_select(1, second)
     return cosines.clamp_(-1.0, 1.0)
