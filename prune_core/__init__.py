@@ -5,6 +5,7 @@
       -> similarity/       [L+1, L+1] maps: cosine, angular distance, CKA
       -> dropmap.py        the measured loss of dropping every block, to hold the maps against
       -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
+         evidence/         what searching methods go by: planned models run on cached states, each measured once
       -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
       -> evaluate/         before and after: perplexity, tasks, speed, text
       -> export.py         safetensors, recipe, model card
