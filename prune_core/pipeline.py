@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from prune_core import export, jobs
 from prune_core.damage import DropMap
@@ -66,6 +67,7 @@ DONOR, PRUNED = "donor", "pruned"
 
 def runner(store: Store) -> Runner:
     """The function that does any job, with the models that it keeps in memory between jobs."""
+    disable_progress_bar()  # our own progress says more, and this one would write into the middle of it
     residents = Residents()
 
     def run(run_id: str, spec: Spec, progress: Progress) -> Result:
