@@ -51,7 +51,8 @@ def models(options: argparse.Namespace) -> Iterator[tuple[str, LoadedModel]]:
     if options.only != "random" and (assets.DEMO_MODEL / "config.json").is_file():
         yield "demo model", load(ModelRef("demo", device=options.device, dtype=options.dtype))
     if options.only != "demo":
-        model = random_llama().to(device=options.device, dtype=getattr(torch, options.dtype))
+        model = random_llama()
+        torch.nn.Module.to(model, device=options.device, dtype=getattr(torch, options.dtype))
         yield "random Llama, 32 layers, hidden 512", as_loaded(model)
 
 

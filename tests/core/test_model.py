@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, T5Config, ViTConfig, XLNetConfig
 
 from prune_core import assets, checkpoint, device, model
 from prune_core.model import find_stack, inspect, load, resolve, room_for
 from prune_core.types import Cancelled, ModelRef, Silent, UserError
-from tests.core.fake_hub import COMMIT, fake_hub
 from tests.core.tiny import CONTEXT, FAMILIES, HIDDEN, VOCAB, tiny_ids, tiny_model, tiny_tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -285,37 +283,3 @@ def test_free_memory_heeds_a_container(tmp_path: Path) -> None:
     assert device._container_spare(tmp_path) == 2**63
     (tmp_path / "memory.max").write_text("1000\n")
     assert device._container_spare(tmp_path) == 400
-
-
-# --- the hub ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_hub_model_is_told_from_metadata_then_downloaded_then_used_without_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved(tmp_path / "hub" / "ours" / "small", max_shard_size="40KB")
-    ref = ModelRef("ours/small")
-    with fake_hub(tmp_path / "hub", tmp_path / "cache", monkeypatch) as asked:
-        info = inspect(ref)
-        assert info.parameters == sum(p.numel() for p in tiny_model("llama", 2).parameters())
-        assert not list((tmp_path / "cache").rglob("*.safetensors"))
-        loaded = load(ref)
-        assert loaded.folder.name == COMMIT
-        assert torch.equal(loaded.model(tiny_ids(1, 5)).logits, tiny_model("llama", 2)(tiny_ids(1, 5)).logits)
-        asked.clear()
-        load(ref)
-        assert asked == []
-
-
-def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = tmp_path / "hub"
-    saved(hub / "ours" / "whole")
-    (saved(hub / "ours" / "pickled") / WEIGHTS).unlink()
-    with fake_hub(hub, tmp_path / "cache", monkeypatch):
-        assert "no model 'ours/nothing'" in refused("ours/nothing")
-        assert "gated/model is gated" in refused("gated/model")
-        assert "no safetensors weights" in refused("ours/pickled")
-        assert "no model 'ours/whole'" not in refused("ours/whole", device="tpu")
-    assert "cannot be reached for the model 'ours/other'" in refused("ours/other")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "give a local path, or connect" in refused("ours/other")
