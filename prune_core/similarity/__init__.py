@@ -21,7 +21,7 @@ KERNELS = {"cka_rbf": rbf_hsic_of_pairs}
 def measure_all(
     loaded: LoadedModel,
     batches: Sequence[Batch],
-    cka_tokens: int = 512,
+    cka_tokens: int = 256,
     progress: Progress | None = None,
     extras: tuple[str, ...] = (),
 ) -> LayerStats:

@@ -29,7 +29,7 @@ def main() -> None:
     found = argparse.ArgumentParser(description=__doc__)
     for name, size in {"sequences": 8, "length": 128, "batches": 4, "repeats": 9, "threads": 0}.items():
         found.add_argument(f"--{name}", type=int, default=size)
-    found.add_argument("--cka-tokens", type=int, default=512)
+    found.add_argument("--cka-tokens", type=int, default=256)
     found.add_argument("--only", choices=["demo", "random"])
     found.add_argument("--device", default="cpu")
     found.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
