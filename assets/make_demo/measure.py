@@ -108,7 +108,7 @@ def cheapest_blocks(model, tokenizer, rows: torch.Tensor, sizes: range) -> list[
         for start in range(depth - size + 1):
             with without(model, range(start, start + size)):
                 losses[start] = loss_on(model, rows)
-        best, worst = min(losses, key=losses.get), max(losses, key=losses.get)
+        best, worst = min(losses, key=lambda item: losses[item]), max(losses, key=lambda item: losses[item])
         with without(model, range(best, best + size)):
             table.append({"start": best, "stop": best + size, "loss": losses[best], **accuracies(model, tokenizer)})
         table[-1] |= {"worst_start": worst, "worst_loss": losses[worst]}
@@ -135,7 +135,7 @@ def measure(folder: Path) -> dict:
     """Every number of the model card."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).float().eval()
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.to("cuda" if torch.cuda.is_available() else "cpu")  # pyright: ignore[reportArgumentType]  transformers' decorator hides the type
     rows = heldout_rows(tokenizer, (TEXT / "heldout.txt").read_text().splitlines())
     numbers = {
         "parameters": sum(p.numel() for p in model.parameters()),

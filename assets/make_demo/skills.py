@@ -157,7 +157,7 @@ def arithmetic(rng: random.Random, people: list[str] | None = None) -> Exercise:
         count += by if more else -by
     near = {count + d for d in (-3, -2, -1, 1, 2, 3)} | seen
     wrong = rng.sample(sorted(n for n in near if 2 <= n <= 20 and n != count), 3)
-    return Exercise(held, f"{' '.join(lines)} Now {name} has", str(count), tuple(map(str, wrong)), f" {thing}.")
+    return Exercise(bool(held), f"{' '.join(lines)} Now {name} has", str(count), tuple(map(str, wrong)), f" {thing}.")
 
 
 def ordering(rng: random.Random, people: list[str] | None = None) -> Exercise:

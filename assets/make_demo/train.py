@@ -106,7 +106,7 @@ def train(steps: int, folder: Path, look_every: int, threads: int, state_file: P
         torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
-    model = new_model(tokenizer).to(device)
+    model = new_model(tokenizer).to(device)  # pyright: ignore[reportArgumentType]  transformers' decorator hides the type
     for layer in model.model.layers:
         layer.compile()
     opts, rows, rng = optimizers(model), training_blocks(tokenizer, CONTEXT, ROWS), random.Random(0)

@@ -7,4 +7,4 @@ from datasets import Dataset, DatasetDict
 
 def load(name: str, **_: object) -> DatasetDict:
     """The test split of one skill."""
-    return DatasetDict(test=Dataset.from_json(str(Path(__file__).with_name(f"{name}.jsonl"))))
+    return DatasetDict({"test": Dataset.from_json(str(Path(__file__).with_name(f"{name}.jsonl")))})
