@@ -3,6 +3,9 @@
 The baseline is preview's own: hooks that skip the block, then the loss of a batch as large as the app takes (--batch),
 a block at a time. To spare time it is run on every n-th block (--every 1: all) and the map on the batch's first
 --sequences; costs are told for all blocks over 1000 tokens. The baseline gives the loss only, the map also KL.
+
+Half the layer runs bound the gain: on a CPU nine tenths of a layer's time are its matrix products, as fast in a small
+batch as in a large one, and both sides apply the head once a block. Small chunks spare only what the rest takes.
 """
 
 import argparse
