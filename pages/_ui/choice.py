@@ -24,9 +24,10 @@ def need_stats() -> LayerStats:
 
 
 def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
-    """What a click on `block` means: choose it alone, or add it; a block that is chosen already is taken out again."""
+    """What a click on `block` means: choose it alone, or add it. A second click on the choice takes it out again."""
     now, clicked = set(state.plan(num_layers).removed), set(block.layers)
-    layers = now - clicked if clicked <= now else (now | clicked if adds else clicked)
+    again = clicked <= now if adds else clicked == now
+    layers = now - clicked if again else clicked | (now if adds else set())
     try:
         state.choose(drop_plan(num_layers, tuple(layers)))
     except UserError as error:

@@ -38,13 +38,23 @@ def _watch(job_id: str, title: str) -> None:
 
 
 def quick(spec: Spec, title: str, timeout_s: float = 3.0) -> Job:
-    """Run a short job and wait for it, so that its number is there at once; a longer wait shows the panel instead."""
+    """Run a short job and wait for it, so that its number is there at once; a longer wait shows the panel instead.
+
+    One that failed or was cancelled is not started again by a mere rerun of the page, only by the user.
+    """
     store = state.store()
-    job_id = jobs.submit(store, spec)
-    job = jobs.wait(store, job_id, timeout_s)
+    job = jobs.status(store, jobs.job_id(spec))
+    if job is None or job.state not in ("failed", "cancelled"):
+        job = jobs.wait(store, jobs.submit(store, spec), timeout_s)
     if job.state != "done":
-        job_panel(job_id, title)
+        job_panel(job.id, title)
+    if job.state in ("failed", "cancelled"):
+        st.button("Try again", on_click=_start, args=(spec,), icon=":material/refresh:")
     return job
+
+
+def _start(spec: Spec) -> None:
+    jobs.submit(state.store(), spec)
 
 
 def _words(job: Job) -> str:

@@ -44,7 +44,7 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
     store = Store(tmp_path)
     keep(store, MEASURE, maps())
-    for layers in ([9, 10, 11, 12], [2], [2, 9, 10, 11, 12], [3, 4, 5]):
+    for layers in ([9, 10, 11, 12], [2], [2, 9, 10, 11, 12], [3, 4, 5], [10]):
         plan = drop_plan(LAYERS, layers)
         keep(store, PreviewSpec(ModelRef(), Calibration(), plan), Preview(plan, 1.5, 1.6, 0.01, 8000, 0.4))
     return store
@@ -97,6 +97,33 @@ def test_clicks_add_up_when_asked_to_and_a_second_click_takes_out():
     assert "Drop layers 2, 9 to 12 (5 of 16)" in words(app)
     gesture(app, 2, 3)
     assert "Drop layers 9 to 12 (4 of 16)" in words(app)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_click_inside_the_choice_replaces_it_and_a_second_click_clears_it():
+    app = page("redundancy")
+    gesture(app, 9, 13)
+    gesture(app, 2, 3)
+    gesture(app, 3, 6)
+    gesture(app, 9, 13)
+    assert "Drop layers 9 to 12 (4 of 16)" in words(app)
+    gesture(app, 10, 11)
+    assert "Drop layer 10 (1 of 16)" in words(app)
+    gesture(app, 10, 11)
+    assert "Nothing chosen yet" in words(app)
+
+
+def test_a_cancelled_preview_waits_until_it_is_asked_for_again(store):
+    plan = drop_plan(LAYERS, [7])
+    spec = PreviewSpec(ModelRef(), Calibration(), plan)
+    store.save_spec(jobs.job_id(spec), spec)
+    store.save_job(Job(jobs.job_id(spec), spec.kind, "cancelled"))
+    app = page("redundancy")
+    gesture(app, 7, 8)
+    assert "was cancelled" in words(app)
+    assert any(button.label == "Try again" for button in app.button)
+    assert jobs.waiting(store) == []
+    assert jobs.worker_pid(store) is None
 
 
 @pytest.mark.usefixtures("store")
