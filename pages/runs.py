@@ -5,8 +5,8 @@ import streamlit as st
 
 from pages._ui import state
 from prune_core import jobs
+from prune_core.reports import Metric
 from prune_core.specs import RunResult, RunSpec
-from prune_core.types import Metric
 from prune_core.wording import describe, metric_in_words
 
 

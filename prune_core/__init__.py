@@ -10,8 +10,8 @@
       -> evaluate/         before and after: perplexity, tasks, speed, text
       -> export.py         safetensors, recipe, model card
 
-types.py names every noun, pipeline.py knows the order, jobs.py runs it in a worker process, store.py keeps the results,
-and __main__.py is the same pipeline from the command line.
+types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process, store.py keeps the results,
+and commands/ is the same pipeline from the command line.
 """
 
 __version__ = "0.1.0"

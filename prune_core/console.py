@@ -8,8 +8,9 @@ from prune_core.correlation import agreements
 from prune_core.damage import DropMap, least_damage
 from prune_core.measures import best_blocks, block_influence, measure, measured
 from prune_core.methods import METHODS, Method, settings_of
+from prune_core.reports import Metric
 from prune_core.specs import Job, PlanResult, RunResult
-from prune_core.types import LayerStats, Metric, ModelInfo, Preview
+from prune_core.types import LayerStats, ModelInfo, Preview
 from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from transformers import GenerationConfig, PreTrainedModel
 
 from prune_core import serial
+from prune_core.reports import Metric, Report
 from prune_core.specs import RunResult, RunSpec
-from prune_core.types import Calibration, Metric, ModelRef, Report, UserError
+from prune_core.types import Calibration, ModelRef, UserError
 from prune_core.wording import describe, metric_in_words, ranges
 
 RECIPE = "recipe.json"

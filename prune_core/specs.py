@@ -7,7 +7,8 @@ import numpy as np
 
 from prune_core.damage import DropMap
 from prune_core.methods import AnyMethod, Step
-from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview, Report
+from prune_core.reports import Report
+from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview
 
 
 @dataclass(frozen=True)

@@ -263,36 +263,3 @@ class Preview:
     delta_stderr: float
     tokens: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One measured number. `name` says what it is, `task` on what; `stderr` and `chance` where there are any."""
-
-    name: str
-    task: str
-    value: float
-    unit: str
-    higher_is_better: bool
-    stderr: float | None = None
-    chance: float | None = None
-    samples: int | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """What a model wrote after `prompt` (seeded, so that it repeats)."""
-
-    prompt: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything measured on one model."""
-
-    label: str
-    num_layers: int
-    metrics: tuple[Metric, ...]
-    continuations: tuple[Continuation, ...]

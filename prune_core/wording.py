@@ -2,16 +2,8 @@
 
 import re
 
-from prune_core.types import (
-    Block,
-    Drop,
-    Edit,
-    Merge,
-    Metric,
-    Plan,
-    Replace,
-    UserError,
-)
+from prune_core.reports import Metric
+from prune_core.types import Block, Drop, Edit, Merge, Plan, Replace, UserError
 
 
 def ranges(layers: tuple[int, ...]) -> str:

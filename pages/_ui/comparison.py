@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import figures, state
+from prune_core.reports import Continuation, Metric, Report
 from prune_core.specs import RunResult, RunSpec
-from prune_core.types import Continuation, Metric, Report
 from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
 
 

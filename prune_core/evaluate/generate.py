@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from prune_core.evaluate.forward import require_context, tail_logits
-from prune_core.types import Continuation, Progress, Silent, UserError
+from prune_core.reports import Continuation
+from prune_core.types import Progress, Silent, UserError
 
 
 def greedy(model: PreTrainedModel, ids: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 
 from prune_core.evaluate.forward import require_context, synchronise, tail_logits
 from prune_core.evaluate.generate import greedy
+from prune_core.reports import Metric
 from prune_core.specs import SpeedSettings
-from prune_core.types import Metric, UserError
+from prune_core.types import UserError
 
 CACHE_PROBE = (2, 4)
 """Two sequence lengths whose caches are compared, so that states of constant size do not count as growth; both are

@@ -21,7 +21,8 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from prune_core.evaluate.forward import require_context, tail_logits
-from prune_core.types import HeldOut, Metric, Progress, Silent, UserError
+from prune_core.reports import Metric
+from prune_core.types import HeldOut, Progress, Silent, UserError
 
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32768

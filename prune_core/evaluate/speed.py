@@ -9,8 +9,9 @@ from transformers import PreTrainedModel
 
 from prune_core.evaluate.forward import require_context, synchronise, where
 from prune_core.evaluate.generate import greedy
+from prune_core.reports import Metric
 from prune_core.specs import SpeedSettings
-from prune_core.types import Metric, Progress, Silent, UserError
+from prune_core.types import Progress, Silent, UserError
 
 SEED = 0
 

@@ -12,8 +12,9 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from prune_core import assets
+from prune_core.reports import Metric
 from prune_core.specs import Evaluation
-from prune_core.types import Metric, Progress, Silent, UserError
+from prune_core.types import Progress, Silent, UserError
 
 if TYPE_CHECKING:
     from lm_eval.api.group import Group

@@ -8,7 +8,7 @@ from prune_core import dropmap, jobs, worker
 from prune_core.__main__ import app
 from prune_core.damage import DropMap
 from prune_core.model import load
-from prune_core.pipeline import map_drops
+from prune_core.pipeline.planning import map_drops
 from prune_core.residents import Resident
 from prune_core.specs import DropMapSpec, Job
 from prune_core.store import Store

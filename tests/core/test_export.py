@@ -10,9 +10,10 @@ from transformers import AutoTokenizer
 
 from prune_core import serial
 from prune_core.export import export, model_card, write_card
+from prune_core.reports import Continuation, Metric, Report
 from prune_core.specs import Evaluation, RunResult, RunSpec
 from prune_core.transform.surgery import build
-from prune_core.types import Calibration, Continuation, Metric, ModelRef, Report, UserError, drop_plan
+from prune_core.types import Calibration, ModelRef, UserError, drop_plan
 from prune_core.wording import describe
 from tests.core.checkpoints import logits, no_warnings, reloaded
 from tests.core.tiny import tiny_model, tiny_tokenizer

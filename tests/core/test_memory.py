@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from prune_core.evaluate.memory import cache_bytes_per_token, memory, weight_bytes
+from prune_core.reports import Metric
 from prune_core.specs import SpeedSettings
-from prune_core.types import Metric, UserError
+from prune_core.types import UserError
 from tests.core.tiny import CONTEXT, tiny_model
 
 SETTINGS = SpeedSettings(batch=2, prompt_tokens=16, new_tokens=4)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from prune_core.evaluate import perplexity as module
 from prune_core.evaluate.perplexity import perplexity, ratio_stderr, window_losses, windows
-from prune_core.types import Cancelled, HeldOut, Metric, Silent, UserError
+from prune_core.reports import Metric
+from prune_core.types import Cancelled, HeldOut, Silent, UserError
 from tests.core.tiny import CONTEXT, FAMILIES, tiny_ids, tiny_model, tiny_tokenizer
 
 DOCUMENTS = [

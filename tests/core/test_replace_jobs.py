@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from prune_core import worker
-from prune_core.__main__ import app, read_recipe
+from prune_core.__main__ import app
+from prune_core.commands.running import read_recipe
 from prune_core.fitting import Fit
 from prune_core.pipeline import runner
 from prune_core.replacements.files import REPLACEMENT
@@ -58,7 +59,7 @@ def test_fitted_once_then_previewed_and_built(here: Path, monkeypatch: pytest.Mo
     assert isinstance(result, ReplaceResult) and result.preview is not None
     curve = result.curves["2-4"]
     assert curve.shape[1] == 3 and curve[0, 0] == 0 and curve[-1, 0] == 12
-    monkeypatch.setattr("prune_core.pipeline.fit_plan", None)  # nothing is fitted again from here on
+    monkeypatch.setattr("prune_core.pipeline.planning.fit_plan", None)  # nothing is fitted again from here on
     seen = done(store, "preview-a", PreviewSpec(model, text, plan))
     assert isinstance(seen, Preview) and seen.loss == result.preview.loss
     ran = done(store, "run-a", RunSpec(model, text, plan, evaluation))

@@ -12,8 +12,9 @@ import torch
 
 from prune_core import assets
 from prune_core.evaluate.tasks import run_tasks
+from prune_core.reports import Metric
 from prune_core.specs import Evaluation
-from prune_core.types import Cancelled, HeldOut, Metric, Silent, UserError
+from prune_core.types import Cancelled, HeldOut, Silent, UserError
 from tests.core.tiny import CONTEXT, tiny_model, tiny_tokenizer
 
 FROM_FILE = """

@@ -7,20 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prune_core import serial
+from prune_core.reports import Metric
 from prune_core.specs import Evaluation, RunSpec, Spec
-from prune_core.types import (
-    Block,
-    Calibration,
-    Drop,
-    HeldOut,
-    Merge,
-    Metric,
-    ModelRef,
-    Plan,
-    Replace,
-    UserError,
-    drop_plan,
-)
+from prune_core.types import Block, Calibration, Drop, HeldOut, Merge, ModelRef, Plan, Replace, UserError, drop_plan
 from prune_core.wording import describe, layers_from_words, ranges
 
 

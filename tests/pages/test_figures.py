@@ -14,7 +14,8 @@ from pages._ui import figures
 from pages._ui.figures.map import fitted, outline
 from pages._ui.figures.numbers import change, label_of
 from pages._ui.theme import DARK, LIGHT, Palette, palette
-from prune_core.types import Block, Drop, Merge, Metric, Plan, Preview, Report, drop_plan
+from prune_core.reports import Metric, Report
+from prune_core.types import Block, Drop, Merge, Plan, Preview, drop_plan
 from tests.pages.synthetic import synthetic
 
 ROOT = Path(__file__).parents[2]

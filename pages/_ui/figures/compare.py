@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 from pages._ui.figures.frame import frame
 from pages._ui.figures.numbers import change, label_of
 from pages._ui.theme import LIGHT, SMALL_PX, Palette
-from prune_core.types import Metric, Report
+from prune_core.reports import Metric, Report
 from prune_core.wording import metric_in_words
 
 Pair = tuple[Metric, Metric]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_core.types import Metric
+from prune_core.reports import Metric
 from prune_core.wording import metric_in_words
 
 

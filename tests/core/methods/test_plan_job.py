@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from prune_core import worker
-from prune_core.__main__ import app, read_recipe
+from prune_core.__main__ import app
+from prune_core.commands.running import read_recipe
 from prune_core.methods import METHODS, Method, method_named
 from prune_core.methods.laco import LaCo
 from prune_core.pipeline import runner

@@ -1,0 +1,58 @@
+"""Questions to the pipeline, answered here and now with a line of progress, or from what is kept."""
+
+from typing import TypeVar
+
+from prune_core import console, jobs, worker
+from prune_core.specs import (
+    InspectSpec,
+    PreviewSpec,
+    Result,
+    Spec,
+)
+from prune_core.store import Store, home
+from prune_core.types import (
+    Calibration,
+    Dtype,
+    ModelInfo,
+    ModelRef,
+    Preview,
+    UserError,
+    drop_plan,
+)
+
+T = TypeVar("T", bound=Result)
+
+
+def model_ref(model: str, device: str, dtype: Dtype) -> ModelRef:
+    return ModelRef(model, device=device, dtype=dtype)
+
+
+def depth(ref: ModelRef) -> int:
+    return answer(ModelInfo, InspectSpec(ref)).num_layers
+
+
+def delta(ref: ModelRef, calibration: Calibration, num_layers: int, layers: tuple[int, ...]) -> float:
+    """The previewed change of loss, nats per token."""
+    seen = answer(Preview, PreviewSpec(ref, calibration, drop_plan(num_layers, layers)))
+    return seen.loss - seen.donor_loss
+
+
+def make_runner(store: Store) -> worker.Runner:
+    from prune_core.pipeline import runner  # torch and transformers take seconds: imported once there is work
+
+    return runner(store)
+
+
+def answer(cls: type[T], spec: Spec, run_id: str | None = None) -> T:
+    """The result of `spec`: the kept one, or made here and now with a line of progress."""
+    store = Store(home())
+    run_id = run_id or jobs.job_id(spec)
+    job = store.job(run_id)
+    if job is None or job.state != "done":
+        store.save_spec(run_id, spec)
+        job = worker.execute(store, run_id, make_runner(store), console.ProgressLine())
+    result = store.result(run_id)
+    if job is None or job.state != "done" or not isinstance(result, cls):
+        ended = "is being run by another process" if job is not None and job.state == "running" else "was cancelled"
+        raise UserError(job.error if job is not None and job.error else f"The job {run_id} {ended}.")
+    return result

@@ -1,0 +1,112 @@
+"""Look at a model: its size, its similarity maps, what cuts would cost."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core import console
+from prune_core.block_sets import best_sets, remeasured
+from prune_core.commands.asking import answer, delta, depth, model_ref
+from prune_core.commands.options import (
+    By,
+    Column,
+    Device,
+    Layers,
+    Model,
+    Precision,
+    Replaced,
+    Samples,
+    Seed,
+    SeqLen,
+    Text,
+)
+from prune_core.damage import DropMap, damage_csv
+from prune_core.measures import EXTRA_MEASURES, stats_csv
+from prune_core.specs import (
+    DropMapSpec,
+    InspectSpec,
+    MeasureSpec,
+    PreviewSpec,
+)
+from prune_core.store import write_text
+from prune_core.types import (
+    Calibration,
+    LayerStats,
+    ModelInfo,
+    Preview,
+)
+from prune_core.wording import plan_from_words
+
+
+def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
+    """Say how large a model is and whether it fits, without loading it."""
+    console.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype))))
+
+
+def measure_layers(
+    model: Model = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; takes longer.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write every pair of states and every measure to this file.")] = None,
+) -> None:
+    """Measure how alike all hidden states are, in one pass, and print the best block of each size."""
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
+    stats = answer(LayerStats, MeasureSpec(model_ref(model, device, dtype), calibration, extras=extras))
+    console.show_stats(stats)
+    if csv is not None:
+        write_text(csv, stats_csv(stats))
+        print(f"\nAll pairs written to {csv}.")
+
+
+def preview(
+    model: Model = "demo",
+    layers: Layers = "",
+    replace: Replaced = "",
+    by: By = "linear",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+) -> None:
+    """Measure what dropping or replacing layers does to the loss, without building anything."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    plan = plan_from_words(depth(ref), layers, replace, by)
+    console.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
+
+
+def dropmap(
+    model: Model = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of so many layers.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the damage of every block to this file.")] = None,
+) -> None:
+    """Measure the loss of dropping every contiguous block; what was measured before a stop is kept and gone on from."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    drops = answer(DropMap, DropMapSpec(ref, calibration))
+    stats = answer(LayerStats, MeasureSpec(ref, calibration))
+    console.show_drops(drops, stats)
+    if budget is not None:
+        candidates = best_sets(drops.delta, budget)
+        console.show_sets(remeasured(candidates, lambda layers: delta(ref, calibration, drops.num_layers, layers)))
+    if csv is not None:
+        write_text(csv, damage_csv(drops))
+        print(f"\nAll blocks written to {csv}.")

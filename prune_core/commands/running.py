@@ -1,0 +1,102 @@
+"""Recipes and runs: build, measure before and after, list."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core import console, jobs, serial, worker
+from prune_core.commands.asking import answer, depth, make_runner, model_ref
+from prune_core.commands.options import (
+    By,
+    Column,
+    Device,
+    Layers,
+    Precision,
+    Replaced,
+    Text,
+)
+from prune_core.specs import (
+    Evaluation,
+    RunResult,
+    RunSpec,
+)
+from prune_core.store import Store, home, write_text
+from prune_core.types import (
+    Calibration,
+    HeldOut,
+    UserError,
+)
+from prune_core.wording import describe, plan_from_words
+
+
+def recipe(
+    out: Annotated[Path, typer.Argument(help="Where to write the recipe.")],
+    layers: Layers = "",
+    replace: Replaced = "",
+    by: By = "linear",
+    model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
+    text: Text = "demo",
+    heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
+    column: Column = "text",
+    joined: Annotated[bool, typer.Option(help="Score the held-out text as one stream, as is the custom.")] = False,
+    context: Annotated[int, typer.Option(help="Context length of the perplexity, in tokens.")] = 256,
+    stride: Annotated[int, typer.Option(help="Stride of the perplexity, in tokens.")] = 128,
+    tasks: Annotated[str, typer.Option(help="lm-eval tasks, separated by commas; '' for none.")] = "demo_skills",
+    task_folder: Annotated[str, typer.Option(help="Folder of task YAML files, or 'demo'.")] = "demo",
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to continue; may be given several times.")] = None,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+) -> None:
+    """Write a recipe file: which model, which layers to drop or replace, and what to measure before and after."""
+    ref = model_ref(model, device, dtype)
+    evaluation = Evaluation(
+        heldout=HeldOut(heldout, column=column, context=context, stride=stride, joined=joined),
+        tasks=tuple(filter(None, tasks.split(","))),
+        task_folder=task_folder,
+        prompts=tuple(prompt or Evaluation().prompts),
+    )
+    plan = plan_from_words(depth(ref), layers, replace, by)
+    write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
+    print(f"Wrote {out}: {describe(plan)}. Run it with: python -m prune_core run {out}")
+
+
+def run(
+    recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe.json, exported or from `recipe`.")],
+    out: Annotated[Path | None, typer.Option(help="Also write the result as JSON to this file.")] = None,
+) -> None:
+    """Run a recipe: build the checkpoint, measure before and after, keep it all in the store."""
+    spec = read_recipe(recipe_file)
+    run_id = jobs.job_id(spec)
+    result = answer(RunResult, spec, run_id)
+    print(f"{describe(spec.plan)}\n")
+    console.show_comparison(result)
+    print(f"\nCheckpoint: {Store(home()).folder(run_id) / result.checkpoint}")
+    if out is not None:
+        write_text(out, serial.dumps(result))
+
+
+def runs() -> None:
+    """List all finished, failed and running runs, newest first."""
+    store = Store(home())
+    for run_id in store.ids("run"):
+        spec, job = store.spec(run_id), jobs.status(store, run_id)
+        if isinstance(spec, RunSpec) and job is not None:
+            print(f"{run_id}  {job.state:9}  {spec.model.path}: {describe(spec.plan)}")
+
+
+def serve_worker(parent: Annotated[int | None, typer.Option(help="End when this process is gone.")] = None) -> None:
+    """The app's worker process; started by the app."""
+
+    worker.serve(Store(home()), lambda: make_runner(Store(home())), parent)
+
+
+def read_recipe(path: Path) -> RunSpec:
+    """The run that a recipe file describes. Raises UserError where it is missing, no JSON or no recipe."""
+    try:
+        return serial.from_json(RunSpec, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}: give the path of a recipe.json.") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON ({error}): give a recipe.json that LayerScope wrote.") from None

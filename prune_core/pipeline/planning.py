@@ -1,0 +1,137 @@
+"""Before anything is built: measure, preview, fit replacements, map the damage, have a method choose."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from prune_core import jobs
+from prune_core.damage import DropMap
+from prune_core.data import Batch, calibration_batches
+from prune_core.dropmap import measure_drops
+from prune_core.evidence import Search, regrouped, search_batch
+from prune_core.methods import Measured
+from prune_core.replacements import Curves, fit_plan
+from prune_core.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
+from prune_core.residents import Resident
+from prune_core.similarity import measure_all
+from prune_core.specs import (
+    DropMapSpec,
+    MeasureSpec,
+    PlanResult,
+    PlanSpec,
+    PreviewSpec,
+    ReplaceResult,
+    ReplaceSpec,
+    RunSpec,
+)
+from prune_core.store import Store
+from prune_core.transform.preview import preview, sequence_losses
+from prune_core.transform.surgery import check_supported
+from prune_core.types import Calibration, LayerStats, Plan, Preview, Progress, Replace
+
+BATCH_TOKENS = 4096  # of one forward pass; results do not depend on it
+
+
+def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
+    """All similarities in one pass over the calibration text."""
+    batches = calibrated(resident, spec.calibration)
+    return measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+
+
+def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
+    """The planned model's loss by hooks; the donor's own losses are worked out once a model and text.
+
+    Replacements that were not fitted yet are fitted first.
+    """
+    batches = calibrated(resident, spec.calibration)
+    loaded = resident.loaded
+    weights = load_weights(fitted_file(store, resident, spec, progress))
+    donor_losses = resident.remember(
+        ("donor losses", spec.calibration), lambda: sequence_losses(loaded.model, batches, progress)
+    )
+    return preview(loaded, batches, spec.plan, donor_losses, progress, weights)
+
+
+def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:
+    """What dropping each block costs. The map so far is kept as it grows; a job that was stopped goes on from it."""
+    model = resident.loaded.model
+    check_supported(model.config)
+    so_far = store.partial(run_id)
+    start = so_far if isinstance(so_far, DropMap) else None
+    batches = calibrated(resident, spec.calibration)
+    return measure_drops(model, batches, progress, start, partial(store.save_partial, run_id))
+
+
+def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> PlanResult:
+    """The plan that a method makes of what was measured, or measures for itself; nothing is measured twice."""
+    begun = time.monotonic()
+    loaded = resident.loaded
+    if spec.method.needs == "search":
+        calibration = replace(spec.calibration, samples=spec.method.texts or spec.calibration.samples)
+        size = search_batch(calibration.seq_len, loaded.info.device)
+        known = resident.remember(("plans", calibration), dict)
+        batches = regrouped(calibration_batches(calibration, loaded.tokenizer, size))
+        evidence = Search(loaded, batches, progress, known)
+    else:
+        evidence = Measured(loaded.info.num_layers, _maps(store, resident, spec, progress))
+    plan = spec.method.plan(evidence, spec.budget)
+    check_supported(loaded.model.config, plan)
+    return PlanResult(plan, tuple(evidence.steps), evidence.measured, evidence.reused, time.monotonic() - begun)
+
+
+def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> LayerStats | None:
+    """The similarity maps, where the method needs them: kept ones, else measured now."""
+    if spec.method.needs == "nothing":
+        return None
+    measured = MeasureSpec(spec.model, spec.calibration)
+    kept = jobs.result(store, measured)
+    if isinstance(kept, LayerStats):
+        return kept
+    return resident.remember(("maps", spec.calibration), lambda: measure(resident, measured, progress))
+
+
+def fit_replacements(
+    store: Store, run_id: str, resident: Resident, spec: ReplaceSpec, progress: Progress
+) -> ReplaceResult:
+    """Fit what replaces blocks, then preview the plan with it. The curves so far are kept as they grow."""
+    begun = time.monotonic()
+
+    def show(curves: Curves) -> None:
+        store.save_partial(run_id, ReplaceResult(spec.plan, curve_arrays(curves), None, time.monotonic() - begun))
+
+    file = fitted_file(store, resident, spec, progress, show)
+    seen = preview_plan(store, resident, PreviewSpec(spec.model, spec.calibration, spec.plan), progress)
+    return ReplaceResult(spec.plan, load_curves(file), seen, time.monotonic() - begun)
+
+
+def fitted_file(
+    store: Store,
+    resident: Resident,
+    spec: PreviewSpec | ReplaceSpec | RunSpec,
+    progress: Progress,
+    watch: Callable[[Curves], None] = lambda curves: None,
+) -> Path | None:
+    """Where the weights of the plan's Replace edits are, fitted now where they are not; None where it has none.
+
+    They do not depend on the plan's other edits, so they are kept under the replacements alone.
+    """
+    replacements = tuple(edit for edit in spec.plan.edits if isinstance(edit, Replace))
+    if not replacements:
+        return None
+    alone = ReplaceSpec(spec.model, spec.calibration, Plan(spec.plan.num_layers, replacements, ""))
+    file = store.folder(jobs.job_id(alone)) / REPLACEMENT
+    if not file.exists():
+        check_supported(resident.loaded.model.config)
+        save_fitted(
+            file, *fit_plan(resident.loaded, calibrated(resident, spec.calibration), alone.plan, progress, watch)
+        )
+    return file
+
+
+def calibrated(resident: Resident, calibration: Calibration) -> list[Batch]:
+    """The calibration text as batches, kept with the model."""
+    size = max(1, BATCH_TOKENS // calibration.seq_len)
+    tokenizer = resident.loaded.tokenizer
+    return resident.remember(("batches", calibration), lambda: calibration_batches(calibration, tokenizer, size))
