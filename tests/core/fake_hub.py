@@ -1,5 +1,7 @@
-"""A hub of one process on 127.0.0.1 that serves local folders as repositories, as much of its API as loading needs."""
+"""A hub of one process on 127.0.0.1 that serves local folders as repositories, as much of its API as loading and
+pushing need."""
 
+import base64
 import json
 import re
 import threading
@@ -12,6 +14,7 @@ import pytest
 from huggingface_hub import constants
 
 COMMIT = "a" * 40
+TOKEN = "hf_token_that_may_write"
 
 
 @contextmanager
@@ -31,6 +34,33 @@ def fake_hub(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
                 self._refuse(404, "EntryNotFound")
 
         do_HEAD = do_GET
+
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                self._refuse(403, "Forbidden")
+            elif self.path == "/api/repos/create":
+                asked_for = json.loads(body)
+                name = f"{asked_for['organization']}/{asked_for['name']}"
+                (root / name).mkdir(parents=True, exist_ok=True)
+                self._answer(200, json.dumps({"url": f"{constants.ENDPOINT}/{name}", "id": name}).encode())
+            elif self.path.endswith("/preupload/main"):
+                files = [
+                    {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    for f in json.loads(body)["files"]
+                ]
+                self._answer(200, json.dumps({"files": files}).encode())
+            elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", self.path):
+                self._commit(found[1], [json.loads(line) for line in body.splitlines()])
+            else:
+                self._refuse(404, "EntryNotFound")
+
+        def _commit(self, name: str, lines: list[dict]) -> None:
+            for value in (line["value"] for line in lines if line["key"] == "file"):
+                (root / name / value["path"]).write_bytes(base64.b64decode(value["content"]))
+            done = {"commitUrl": f"{constants.ENDPOINT}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
+            self._answer(200, json.dumps(done).encode())
 
         def _model(self, name: str) -> None:
             if self._known(name):
@@ -72,7 +102,7 @@ def fake_hub(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{hash(body) & (2**64 - 1):016x}"')
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "HEAD":
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None: ...
