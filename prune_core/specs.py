@@ -126,7 +126,17 @@ class RunSpec:
     kind: Literal["run"] = "run"
 
 
-Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | ReplaceSpec | RunSpec
+@dataclass(frozen=True)
+class PushSpec:
+    """Push the checkpoint of run `run_id` to the new hub repository `repository` ("owner/name")."""
+
+    run_id: str
+    repository: str
+    private: bool = True
+    kind: Literal["push"] = "push"
+
+
+Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | ReplaceSpec | RunSpec | PushSpec
 
 
 @dataclass(frozen=True)
@@ -166,9 +176,17 @@ class ReplaceResult:
     seconds: float
 
 
-Result = ModelInfo | LayerStats | Preview | DropMap | PlanResult | ReplaceResult | RunResult
+@dataclass(frozen=True)
+class PushResult:
+    """Where the pushed model is now."""
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+    address: str
+
+
+Result = PushResult | ModelInfo | LayerStats | Preview | DropMap | PlanResult | ReplaceResult | RunResult
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+"""How a job stands; "interrupted": its process died. What failed, was cancelled or interrupted goes on where it was."""
 
 
 @dataclass(frozen=True)

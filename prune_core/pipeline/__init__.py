@@ -5,8 +5,9 @@ planning.py: everything before a checkpoint is built; comparing.py: the checkpoi
 
 from transformers.utils.logging import disable_progress_bar
 
+from prune_core.hub_upload import upload
 from prune_core.model import inspect
-from prune_core.pipeline.comparing import build_and_compare
+from prune_core.pipeline.comparing import CHECKPOINT, build_and_compare
 from prune_core.pipeline.planning import choose_layers, fit_replacements, map_drops, measure, preview_plan
 from prune_core.residents import Residents
 from prune_core.specs import (
@@ -15,6 +16,8 @@ from prune_core.specs import (
     MeasureSpec,
     PlanSpec,
     PreviewSpec,
+    PushResult,
+    PushSpec,
     ReplaceSpec,
     Result,
     Spec,
@@ -32,6 +35,9 @@ def runner(store: Store) -> Runner:
     def run(run_id: str, spec: Spec, progress: Progress) -> Result:
         if isinstance(spec, InspectSpec):
             return inspect(spec.model)
+        if isinstance(spec, PushSpec):
+            checkpoint = store.folder(spec.run_id) / CHECKPOINT
+            return PushResult(upload(checkpoint, spec.repository, spec.private, progress))
         resident = residents.get(spec.model, progress)
         if isinstance(spec, MeasureSpec):
             return measure(resident, spec, progress)

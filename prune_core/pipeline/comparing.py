@@ -34,13 +34,14 @@ from prune_core.transform.surgery import build
 from prune_core.types import Calibration, Plan, Progress
 
 DONOR, PRUNED = "donor", "pruned"
+CHECKPOINT = "checkpoint"
 
 
 def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSpec, progress: Progress) -> RunResult:
     """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
     begun = time.monotonic()
     donor = resident.loaded
-    folder = store.folder(run_id) / "checkpoint"
+    folder = store.folder(run_id) / CHECKPOINT
     if not folder.exists():
         check_buildable(spec.plan)
         fitted = fitted_file(store, resident, spec, progress)
@@ -64,7 +65,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
         run_id, "cost", dict[str, tuple[Metric, ...]], lambda: _cost(models, donor, folder, spec.evaluation, progress)
     )
     reports = {label: replace(quality[label], metrics=quality[label].metrics + cost[label]) for label in quality}
-    result = RunResult(reports[DONOR], reports[PRUNED], folder.name, _versions(donor), time.monotonic() - begun)
+    result = RunResult(reports[DONOR], reports[PRUNED], CHECKPOINT, _versions(donor), time.monotonic() - begun)
     export.write_card(folder, spec, result)
     return result
 
