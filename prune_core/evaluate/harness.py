@@ -108,21 +108,33 @@ def score(
     progress: Progress,
 ) -> tuple[Any, ResidentLM]:
     """lm-eval's results for `chosen`, as its command line gives them, and the model class that scored them."""
-    with _quiet(), _templates_compiled_once(), _cancellable(model, progress):
+    with quietly(model, progress):
         lm = ResidentLM(model, tokenizer, progress)
-        for task in chosen["tasks"].values():
-            if task.get_config("num_fewshot") is None:
-                task.set_config("num_fewshot", 0)
-            task.set_fewshot_seed(FEWSHOT_SEED)
-        # Some tasks draw from the global generators, which lm-eval's command line seeds like this.
-        random.seed(0)
-        np.random.seed(FEWSHOT_SEED)
-        torch.manual_seed(FEWSHOT_SEED)
+        make_ready(chosen)
         # evaluate, not simple_evaluate: the same scores without its report on the machine, a second of subprocesses.
         results = evaluate(lm, chosen, limit=limit, log_samples=False)
     if results is None:
         raise RuntimeError("lm-eval returned no results: it takes this process for one of several")
     return results, lm
+
+
+def make_ready(chosen: TaskDict) -> None:
+    """Seeds and few-shot settings as lm-eval's command line has them; to be called right before items are built."""
+    for task in chosen["tasks"].values():
+        if task.get_config("num_fewshot") is None:
+            task.set_config("num_fewshot", 0)
+        task.set_fewshot_seed(FEWSHOT_SEED)
+    # Some tasks draw from the global generators, which lm-eval's command line seeds like this.
+    random.seed(0)
+    np.random.seed(FEWSHOT_SEED)
+    torch.manual_seed(FEWSHOT_SEED)
+
+
+@contextmanager
+def quietly(model: PreTrainedModel, progress: Progress) -> Iterator[None]:
+    """Around all work of lm-eval: without its warnings and bars, to be cancelled at every forward pass."""
+    with _quiet(), _templates_compiled_once(), _cancellable(model, progress):
+        yield
 
 
 @contextmanager

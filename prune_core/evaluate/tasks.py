@@ -44,14 +44,14 @@ def run_tasks(
     from prune_core.evaluate.harness import score
     from prune_core.evaluate.task_list import load_tasks
 
-    chosen = load_tasks(evaluation.tasks, _folder(evaluation.task_folder))
+    chosen = load_tasks(evaluation.tasks, folder_of(evaluation.task_folder))
     progress.advance()
     results, lm = score(model, tokenizer, chosen, evaluation.task_limit, progress)
     metrics = []
     for name, task in chosen["tasks"].items():
         count = results["n-samples"][name]["effective"]
         note = _note(results, name, lm.batch_size, evaluation.task_limit, lm.truncated[name])
-        metrics += _metrics(results, name, count, _chance(task, count), note)
+        metrics += _metrics(results, name, count, chance(task, count), note)
     for name, group in chosen.get("groups", {}).items():
         members = [task.task_name for task in group.get_all_tasks()]
         note = f"mean of {len(members)} tasks, {_note(results, members[0], lm.batch_size, evaluation.task_limit)}"
@@ -60,7 +60,8 @@ def run_tasks(
     return tuple(metrics)
 
 
-def _folder(task_folder: str | None) -> Path | None:
+def folder_of(task_folder: str | None) -> Path | None:
+    """Where the task files are; None for lm-eval's own tasks alone. UserError for a folder that is not there."""
     if task_folder is None:
         return None
     folder = assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser()
@@ -100,7 +101,7 @@ def _note(results: Any, name: str, batch: object, limit: int | None, truncated: 
     return ", ".join(parts)
 
 
-def _chance(task: Any, count: int) -> float | None:
+def chance(task: Any, count: int) -> float | None:
     """The accuracy of guessing on the first `count` items; None where the task does not choose among answers."""
     stated = (task.get_config("metadata") or {}).get("chance")
     if stated is not None:
