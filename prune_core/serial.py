@@ -1,6 +1,7 @@
 """Dataclasses to JSON and back, exactly. The type hints are the schema; unions are told apart by a "type" key."""
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -60,9 +61,12 @@ def _from_union(args: tuple[Any, ...], data: Any) -> Any:
     raise UserError(f"Found {data!r:.80} where one of {', '.join(classes)} was expected: check the file.")
 
 
+_hints = functools.cache(typing.get_type_hints)  # slow, and asked for with every object
+
+
 def _from_object(cls: Any, data: Any) -> Any:
     _checked(isinstance(data, dict) and data.get("type") == cls.__name__, data, f"an object of type {cls.__name__}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     names = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(data) - names - {"type"})
     if unknown:
