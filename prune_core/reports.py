@@ -1,6 +1,7 @@
 """What was measured on a model: numbers with their units and errors, and texts. No torch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,64 @@ class Report:
     num_layers: int
     metrics: tuple[Metric, ...]
     continuations: tuple[Continuation, ...]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One model's answers to every item of a task, in the task's order.
+
+    `right`: metric ("acc", "acc_norm", ...) -> one number an item, 1 right and 0 wrong. `loglikelihoods[i][c]`: nats of
+    choice c of item i, which has `tokens[i][c]` tokens; both are empty for tasks that do not choose among answers.
+    """
+
+    task: str
+    right: dict[str, tuple[int, ...]]
+    loglikelihoods: tuple[tuple[float, ...], ...] = ()
+    tokens: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """lm-eval's metrics of one task, and the answers to each item where items are right or wrong."""
+
+    metrics: tuple[Metric, ...]
+    outcomes: Outcomes | None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is left of one skill: donor and pruned model on the same `items` of a task, item by item.
+
+    `donor`, `pruned`: accuracies in fractions. `low` to `high`: 95 % interval of pruned - donor, paired. `lost` items
+    only the donor answers right, `won` items only the pruned model. `p_value`: exact McNemar test, two-sided; None for
+    a mean over tasks, whose `members` are the number of tasks.
+    """
+
+    task: str
+    metric: str
+    items: int
+    donor: float
+    pruned: float
+    low: float
+    high: float
+    lost: int
+    won: int
+    p_value: float | None
+    members: int = 1
+
+    @property
+    def change(self) -> float:
+        return self.pruned - self.donor
+
+    @property
+    def verdict(self) -> Literal["lost", "kept", "gained"]:
+        """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies."""
+        return "lost" if self.high < 0 else "gained" if self.low > 0 else "kept"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The pruned model held against its donor: on held-out text token by token, on tasks item by item."""
+
+    metrics: tuple[Metric, ...] = ()
+    retention: tuple[Retention, ...] = ()

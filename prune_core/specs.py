@@ -7,7 +7,7 @@ import numpy as np
 
 from prune_core.damage import DropMap
 from prune_core.methods import AnyMethod, Step
-from prune_core.reports import Report
+from prune_core.reports import Agreement, Report
 from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview
 
 
@@ -98,9 +98,11 @@ DEMO_PROMPTS = ("It is a sunny morning in Oakford.", "Mira meets", "Dirk has 8 b
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured before and after. `tasks`: lm-eval names; `task_folder`: local YAML tasks ("demo" is ours).
+    """What is measured before and after. `tasks`: lm-eval names, or .jsonl files of items (query, choices, gold).
 
-    Prompts are continued at `temperature` (0: greedy) with `text_seed`, the same draws for both models.
+    `task_folder`: where further YAML tasks and .jsonl files are ("demo" is ours). `task_limit`: the first so many items
+    of each task. `fewshot`: solved examples before each item; None leaves each task its own number. Prompts are
+    continued at `temperature` (0: greedy) with `text_seed`, the same draws for both models.
     """
 
     heldout: HeldOut = field(default_factory=HeldOut)
@@ -112,6 +114,7 @@ class Evaluation:
     new_tokens: int = 60
     temperature: float = 0.8
     text_seed: int = 0
+    fewshot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,17 @@ Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | Replac
 
 @dataclass(frozen=True)
 class RunResult:
-    """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made."""
+    """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made.
+
+    `agreement` is None in results of older versions.
+    """
 
     donor: Report
     pruned: Report
     checkpoint: str
     versions: dict[str, str]
     seconds: float
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True)
