@@ -17,6 +17,7 @@ app.command()(choosing.methods)
 app.command("plan")(choosing.choose_layers)
 app.command()(running.recipe)
 app.command()(running.run)
+app.command()(running.mergekit)
 app.command()(running.runs)
 app.command("worker", hidden=True)(running.serve_worker)
 

@@ -4,7 +4,9 @@ import copy
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from transformers import GenerationConfig, PreTrainedModel
@@ -23,11 +25,17 @@ SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "eps
 
 
 def export(
-    model: PreTrainedModel, tokenizer: Any, folder: str | Path, spec: RunSpec, result: RunResult | None = None
+    model: PreTrainedModel,
+    tokenizer: Any,
+    folder: str | Path,
+    spec: RunSpec,
+    result: RunResult | None = None,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write `model` (built by surgery, or healed since) and all that belongs to it into the new folder `folder`.
 
-    The folder appears whole or not at all. Raises UserError where it exists already.
+    `notes`: further text files, name -> content. The folder appears whole or not at all. Raises UserError where it
+    exists already.
     """
     folder = Path(folder)
     if folder.exists():
@@ -38,6 +46,8 @@ def export(
         _save_model(model, unfinished)
         tokenizer.save_pretrained(unfinished)
         (unfinished / RECIPE).write_text(serial.dumps(spec), encoding="utf-8")
+        for name, text in notes.items():
+            (unfinished / name).write_text(text, encoding="utf-8")
         write_card(unfinished, spec, result)
         os.rename(unfinished, folder)
     except BaseException:
@@ -86,6 +96,7 @@ def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
         _origin(spec),
         "" if result is None else _comparison(result),
         _loading(),
+        GGUF,
         _repeating(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -167,6 +178,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 folder = "."  # this folder
 model = AutoModelForCausalLM.from_pretrained(folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
+```"""
+
+
+GGUF = """## Converting it to GGUF
+
+With a clone of llama.cpp, for the model families and tokenizers that it knows:
+
+```
+python llama.cpp/convert_hf_to_gguf.py . --outfile model.gguf --outtype auto
 ```"""
 
 

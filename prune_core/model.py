@@ -51,6 +51,11 @@ def inspect(ref: ModelRef) -> ModelInfo:
     return _info(ref, config, parameters, found.stored_dtype)
 
 
+def read_config(ref: ModelRef) -> PretrainedConfig:
+    """The model's config, with no weight read."""
+    return _causal_config(ref, checkpoint.metadata(ref))
+
+
 def room_for(info: ModelInfo) -> bool:
     """Whether the weights and a fifth more fit in the device's free memory, as it was when `info` was made."""
     return info.weight_bytes * HEADROOM <= info.free_bytes

@@ -77,6 +77,18 @@ def run(
         write_text(out, serial.dumps(result))
 
 
+def mergekit(
+    recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe.json, exported or from `recipe`.")],
+) -> None:
+    """Print the cut of a recipe as a mergekit recipe, with a warning where mergekit's result would not be that cut."""
+    from prune_core.model import inspect, read_config  # torch and transformers take seconds
+    from prune_core.transform.mergekit import mergekit_recipe
+
+    spec = read_recipe(recipe_file)
+    dtype = inspect(spec.model).stored_dtype
+    print(mergekit_recipe(spec.plan, spec.model, dtype, read_config(spec.model)), end="")
+
+
 def runs() -> None:
     """List all finished, failed and running runs, newest first."""
     store = Store(home())

@@ -29,6 +29,7 @@ from prune_core.specs import (
     SpeedSettings,
 )
 from prune_core.store import Store
+from prune_core.transform import mergekit
 from prune_core.transform.edits import check_buildable
 from prune_core.transform.surgery import build
 from prune_core.types import Calibration, Plan, Progress
@@ -50,7 +51,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
         progress.stage("building the checkpoint", 2)
         built = build(donor.model, spec.plan, "cpu", load_weights(fitted)).to(getattr(torch, donor.info.stored_dtype))
         progress.advance()
-        export.export(built, donor.tokenizer, folder, spec)
+        export.export(built, donor.tokenizer, folder, spec, notes=_mergekit(spec, donor))
         del built
     pruned_ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
     pruned = load(pruned_ref, progress)
@@ -68,6 +69,14 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     result = RunResult(reports[DONOR], reports[PRUNED], CHECKPOINT, _versions(donor), time.monotonic() - begun)
     export.write_card(folder, spec, result)
     return result
+
+
+def _mergekit(spec: RunSpec, donor: LoadedModel) -> dict[str, str]:
+    """The same cut as a mergekit recipe, where mergekit can make it."""
+    if not mergekit.is_expressible(spec.plan):
+        return {}
+    recipe = mergekit.mergekit_recipe(spec.plan, spec.model, donor.info.stored_dtype, donor.model.config)
+    return {mergekit.FILE: recipe}
 
 
 def _quality(label: str, loaded: LoadedModel, spec: RunSpec, documents: list[str], progress: Progress) -> Report:

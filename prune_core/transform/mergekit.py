@@ -11,27 +11,35 @@ from itertools import pairwise
 from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 
+from prune_core import assets
 from prune_core.transform import config_fields
 from prune_core.transform.surgery import rewritten_config
-from prune_core.types import Drop, Plan, UserError
+from prune_core.types import Drop, ModelRef, Plan, UserError
+from prune_core.wording import describe
+
+FILE = "mergekit.yaml"
 
 
-def mergekit_recipe(plan: Plan, model: str, dtype: str, config: PretrainedConfig) -> str:
-    """YAML for `mergekit-yaml`: passthrough slices of the kept layers of `model`, ends exclusive as mergekit reads them.
+def is_expressible(plan: Plan) -> bool:
+    """Whether mergekit can carry out the plan: it can drop layers, and nothing else that we do."""
+    return all(isinstance(edit, Drop) for edit in plan.edits)
+
+
+def mergekit_recipe(plan: Plan, ref: ModelRef, dtype: str, config: PretrainedConfig) -> str:
+    """YAML for `mergekit-yaml`: passthrough slices of the layers that stay, ends exclusive as mergekit reads them.
 
     Where mergekit's result would not be the planned model, comments at the top say what goes wrong. dtype: "bfloat16".
     Raises UserError for plans that do more than drop layers.
     """
-    other = [edit for edit in plan.edits if not isinstance(edit, Drop)]
-    if other:
+    if not is_expressible(plan):
         raise UserError(
-            f"mergekit can drop layers, but this plan also has {type(other[0]).__name__.lower()} edits: "
-            "use the built checkpoint instead."
+            f"mergekit can drop whole layers only, and this plan is to {describe(plan)}: build the checkpoint instead."
         )
+    model = json.dumps(str(assets.DEMO_MODEL) if ref.path == "demo" else ref.path)
     lines = [f"# {line}" for line in warnings(plan, config)]
     lines.append("slices:")
     for start, stop in _runs(plan.kept):
-        lines += ["  - sources:", f"      - model: {json.dumps(model)}", f"        layer_range: [{start}, {stop}]"]
+        lines += ["  - sources:", f"      - model: {model}", f"        layer_range: [{start}, {stop}]"]
     lines += ["merge_method: passthrough", f"dtype: {dtype}"]
     return "\n".join(lines) + "\n"
 

@@ -40,14 +40,14 @@ def test_folder_loads_and_repeats(family: str, tmp_path: Path) -> None:
     spec = RunSpec(ModelRef(), Calibration(), drop_plan(4, (1,)), Evaluation())
     built = build(donor, spec.plan)
     with no_warnings():
-        export(built, tiny_tokenizer(), tmp_path / "out", spec)
+        export(built, tiny_tokenizer(), tmp_path / "out", spec, notes={"note.txt": "told"})
         tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert torch.equal(logits(reloaded(tmp_path / "out")), logits(built))
     assert tokenizer("Hello!")["input_ids"] == tiny_tokenizer()("Hello!")["input_ids"]
     recipe = json.loads((tmp_path / "out" / "recipe.json").read_text())
     assert serial.from_json(RunSpec, recipe) == spec
     names = {file.suffix for file in (tmp_path / "out").iterdir()}
-    assert names == {".json", ".safetensors", ".md"}
+    assert names == {".json", ".safetensors", ".md", ".txt"}
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 

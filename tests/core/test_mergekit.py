@@ -9,14 +9,14 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 
 from prune_core.transform.mergekit import mergekit_recipe, warnings
-from prune_core.types import Merge, Plan, UserError, drop_plan
+from prune_core.types import Merge, ModelRef, Plan, UserError, drop_plan
 from tests.core.tiny import FAMILIES, tiny_config
 
 PLAN = drop_plan(6, (1, 3, 4))
 
 
 def test_slices_are_the_kept_runs_with_exclusive_ends() -> None:
-    text = mergekit_recipe(PLAN, "someone/model", "bfloat16", tiny_config("llama"))
+    text = mergekit_recipe(PLAN, ModelRef("someone/model"), "bfloat16", tiny_config("llama"))
     recipe = yaml.safe_load(text)
     sources = [piece["sources"][0] for piece in recipe["slices"]]
     assert [source["layer_range"] for source in sources] == [[0, 1], [2, 3], [5, 6]]
@@ -46,5 +46,5 @@ def test_warns_exactly_where_the_count_alone_is_not_enough(family: str, tmp_path
 
 def test_other_edits_are_refused() -> None:
     plan = Plan(6, (Merge(1, (2,)),))
-    with pytest.raises(UserError, match="merge edits"):
-        mergekit_recipe(plan, "m", "float32", tiny_config("llama"))
+    with pytest.raises(UserError, match=r"whole layers only.*merge layer 2"):
+        mergekit_recipe(plan, ModelRef("m"), "float32", tiny_config("llama"))
