@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -17,10 +18,12 @@ from pathlib import Path
 
 from prune_core.fingerprint import fingerprint
 from prune_core.specs import InspectSpec, Job, Result, RunSpec, Spec
-from prune_core.store import Store
+from prune_core.store import DiskFull, Store
 from prune_core.types import UserError
 
-FINISHED = ("done", "failed", "cancelled")
+STOPPED = ("failed", "cancelled", "interrupted")  # these go on where they were, when submitted again under their id
+FINISHED = ("done", *STOPPED)
+QUEUING_S = 5.0  # between a job's first line and its place in the queue at most
 GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life
 _QUICK = ("preview", "inspect")  # a person waits for these: they go before long jobs
 
@@ -50,7 +53,7 @@ def submit(store: Store, spec: Spec, run_id: str | None = None) -> str:
 
 
 def status(store: Store, run_id: str) -> Job | None:
-    """How the job stands, None when there is none. A job whose process died is marked failed, with the reason."""
+    """How the job stands, None when there is none. A job whose process died is marked interrupted, with the reason."""
     job = store.job(run_id)
     if job is None or job.state in FINISHED:
         return job
@@ -59,7 +62,7 @@ def status(store: Store, run_id: str) -> Job | None:
         ensure_worker(store)  # a job must not wait for ever for a worker that died
         return replace(job, ahead=entries.index(run_id) + int(_current(store) not in (None, run_id)))
     _kill_if_overdue(store, job)
-    alive = is_locked(store.folder(run_id) / "lock") or (job.state == "queued" and worker_pid(store) is not None)
+    alive = is_locked(store.folder(run_id) / "lock") or (job.state == "queued" and _is_being_moved(store, run_id))
     return job if alive else _bury(store, run_id)
 
 
@@ -124,7 +127,9 @@ def ensure_worker(store: Store) -> None:
         return
     orphan = _worker(store).get("job")
     if orphan:
-        status(store, orphan)  # marks it failed while the dead worker's exit code can still be read
+        status(store, orphan)  # marks it interrupted while the dead worker's exit code can still be read
+    if shutil.disk_usage(store.home).free == 0:
+        raise DiskFull(store.home / "worker.json")
     log = os.open(store.home / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
     # posix_spawn, not subprocess: _exit_code alone may wait for the child, to learn how it died.
     pid = os.posix_spawn(
@@ -167,27 +172,43 @@ def _kill_if_overdue(store: Store, job: Job) -> None:
             stop_worker(store)
 
 
+def _is_being_moved(store: Store, run_id: str) -> bool:
+    """Whether a job that is neither in the queue nor locked is on its way: into the queue, or to the worker."""
+    if _current(store) == run_id:
+        return True
+    with suppress(FileNotFoundError):
+        return time.time() - (store.folder(run_id) / "progress.json").stat().st_mtime < QUEUING_S
+    return False
+
+
 def _bury(store: Store, run_id: str) -> Job | None:
-    """Mark the job of a dead process as cancelled (if that was asked for) or failed."""
+    """Mark the job of a dead process: done if it was killed after its result was kept, else cancelled or interrupted."""
     job = store.job(run_id)
     if job is None or job.state in FINISHED:  # it finished between two looks
         return job
-    if (store.folder(run_id) / "cancel").exists():
+    death = _death(store)
+    if isinstance(store.spec(run_id), RunSpec) and (store.folder(run_id) / "result.json").exists():
+        job = replace(job, state="done")
+    elif (store.folder(run_id) / "cancel").exists():
         job = replace(job, state="cancelled")
     else:
-        job = replace(job, state="failed", error=_death(store))
+        job = replace(job, state="interrupted", error=death)
     store.clean(run_id)
-    store.save_job(job)
+    try:
+        store.save_job(job)
+    except DiskFull as full:  # as likely as not, what killed it
+        job = replace(job, error=str(full))
     return job
 
 
 def _death(store: Store) -> str:
     code = _exit_code(_worker(store).get("pid"))
     if code == -signal.SIGKILL:
-        return "The worker process was killed (signal 9), often because memory ran out: start the job again."
+        return "The worker process was killed (signal 9), often because memory ran out: resume or start the job again."
     how = f"was ended by signal {-code}" if code is not None and code < 0 else "ended unexpectedly"
     return (
-        f"The process {how} while this job ran: start the job again, and see worker.log in {store.home} if it repeats."
+        f"The process {how} while this job ran: resume or start it again, and see worker.log in {store.home} "
+        "if it repeats."
     )
 
 

@@ -2,24 +2,31 @@
 
     runs/<id>/         spec.json  progress.json  result.json  arrays.safetensors  checkpoint/  parts/
                        partial.safetensors: what an unfinished job has so far
+                       about.json, summary.json: catalogue.py
+    trash/<id>/        deleted runs, until the trash is emptied
     queue/             one empty file a waiting job; removing it is claiming it
     workspaces/        what a browser session had chosen, so that a refresh loses nothing
     worker.json/.lock/.log
 
-Every file is written beside its place and renamed into it, so a reader or a crash never sees half of one.
+Every file is written beside its place and renamed into it, so a reader or a crash never sees half of one. Until then
+its name is .<name>-<token>-<process id>, so that what a dead process left can be told from what a live one writes.
 """
 
+import errno
 import json
 import os
+import re
+import secrets
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import safe_open
+import psutil
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from prune_core import serial
@@ -37,19 +44,44 @@ def home() -> Path:
     return folder
 
 
-def write_text(path: Path, text: str) -> None:
-    """Put `text` at `path` in one step: a temporary file beside it, flushed to disk, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+class DiskFull(UserError):
+    """There was no room to write. What was finished before is kept."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The disk is full: {path} could not be written. Free some space, then start or resume this; what was "
+            "finished before is kept."
+        )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error` says that there is no room left. safetensors tells it in words alone."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return isinstance(error, SafetensorError) and "os error 28" in str(error)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what then becomes `path` in one step; nothing is left of it where that failed."""
+    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}-{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        os.replace(unfinished, path)
+    except BaseException as error:
+        unfinished.unlink(missing_ok=True)
+        if is_disk_full(error):
+            raise DiskFull(path) from error
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put `text` at `path` in one step, flushed to disk first. Raises DiskFull."""
+    with whole(path) as unfinished, open(unfinished, "x", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_json(path: Path, cls: Any) -> Any:
@@ -58,7 +90,7 @@ def read_json(path: Path, cls: Any) -> Any:
         return serial.from_json(cls, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no UTF-8
         raise UserError(f"{path} is not valid JSON ({error}): restore the file or delete its folder.") from error
 
 
@@ -121,7 +153,10 @@ class Store:
         if plain is None:
             return None
         arrays = folder / "arrays.safetensors"
-        return _joined(plain, load_file(arrays) if arrays.exists() else {})
+        try:
+            return _joined(plain, load_file(arrays) if arrays.exists() else {})
+        except SafetensorError as error:
+            raise UserError(f"{arrays} is damaged ({error}): restore the file or delete its folder.") from error
 
     def save_partial(self, run_id: str, result: Result) -> None:
         """Keep what a running job has so far, for whoever draws it and for a job that goes on; one file, whole."""
@@ -147,9 +182,34 @@ class Store:
         return kept
 
     def clean(self, run_id: str) -> None:
-        """Remove what a killed process left half-made in this run: hidden temporary files, an unfinished checkpoint."""
-        for leftover in self.folder(run_id).glob(".*-*"):
+        """Remove what dead processes left half-made in this run: unfinished files, an unfinished checkpoint."""
+        _sweep(self.folder(run_id), ".*-*", "*/.*-*")
+
+    def clean_shared(self) -> None:
+        """The same for what runs share, which no job of its own looks after: the donors' figures, fitted networks."""
+        for folder in (*self.home.glob("runs/donor-*"), *self.home.glob("runs/replace-*")):
+            self.clean(folder.name)
+
+    def clean_all(self) -> None:
+        """The same for the whole home folder."""
+        _sweep(self.home, ".*-*", "workspaces/.*-*", "runs/*/.*-*", "runs/*/*/.*-*")
+
+
+def _sweep(folder: Path, *patterns: str) -> None:
+    for leftover in (found for pattern in patterns for found in folder.glob(pattern)):
+        if _is_dead(leftover):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+def _is_dead(leftover: Path) -> bool:
+    """Whether no living process writes this unfinished file; its name ends with the writer's id."""
+    writer = re.fullmatch(r"\..+-(\d+)", leftover.name)
+    if writer is None:
+        return False
+    try:
+        return psutil.Process(int(writer[1])).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _split(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -178,6 +238,7 @@ def _joined(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> Result:
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
-    partial = path.with_name(f".{path.name}-partial")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial, metadata)
-    os.replace(partial, path)
+    with whole(path) as unfinished:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, unfinished, metadata)
+        with open(unfinished, "rb") as file:
+            os.fsync(file.fileno())

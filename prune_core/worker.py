@@ -9,14 +9,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from prune_core import jobs
 from prune_core.specs import Job, Result, Spec, State
-from prune_core.store import Store, write_text
+from prune_core.store import DiskFull, Store, is_disk_full, write_text
 from prune_core.types import Cancelled, Progress, UserError
 
 IDLE_POLL_S = 0.02
@@ -68,29 +68,39 @@ class JobProgress:
 
 
 def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None] = lambda job: None) -> Job | None:
-    """Run one job to its end in this process; whatever happens, its final state is written."""
+    """Run one job to its end in this process; its final state is written, unless the disk has no room for that."""
     spec = store.spec(run_id)
     if spec is None:  # its folder was deleted while it waited
         return None
     with _lock(store.folder(run_id) / "lock") as held:
         if not held:  # another process runs it at this moment
             return store.job(run_id)
+        store.clean(run_id)
+        store.clean_shared()
         progress = JobProgress(store, Job(run_id, spec.kind, "running"), watch)
         try:
-            store.save_result(run_id, run(run_id, spec, progress))
-            progress.finish("done")
-        except Cancelled:
-            progress.finish("cancelled")
-        except KeyboardInterrupt:
-            progress.finish("cancelled")
-            raise
-        except UserError as error:
-            progress.finish("failed", str(error))
-        except Exception as error:  # the worker outlives any job: the fault is logged whole and shown in short
+            _do(store, run_id, spec, run, progress)
+        except DiskFull:  # not even the end can be written: `jobs.status` finds it when the lock is gone, and says so
             traceback.print_exc()
-            short = f"{type(error).__name__}: {str(error)[:300] or 'no message'}"
-            progress.finish("failed", f"This failed inside LayerScope ({short}): worker.log has the details.")
         return progress.job
+
+
+def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgress) -> None:
+    try:
+        store.save_result(run_id, run(run_id, spec, progress))
+        progress.finish("done")
+    except Cancelled:
+        progress.finish("cancelled")
+    except KeyboardInterrupt:
+        progress.finish("cancelled")
+        raise
+    except UserError as error:
+        progress.finish("failed", str(error))
+    except Exception as error:  # the worker outlives any job: the fault is logged whole and shown in short
+        traceback.print_exc()
+        short = f"{type(error).__name__}: {str(error)[:300] or 'no message'}"
+        inside = f"This failed inside LayerScope ({short}): worker.log has the details."
+        progress.finish("failed", str(DiskFull(store.folder(run_id))) if is_disk_full(error) else inside)
 
 
 def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = None) -> None:
@@ -102,8 +112,10 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
         if not held:
             return
         _announce(store, None)
+        store.clean_all()
         for folder in (store.home / "runs").glob("*"):
-            jobs.status(store, folder.name)  # marks what a dead process left as failed
+            with suppress(UserError):  # a damaged folder, which the runs page tells of
+                jobs.status(store, folder.name)  # marks what a dead process left as interrupted
         runner = cache(make_runner)
         while True:
             claimed = _claim(store)

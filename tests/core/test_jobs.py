@@ -126,7 +126,7 @@ def test_killed_in_mid_job(store, slow_worker):
     slow_worker.wait()
     job = jobs.status(store, job_id)
     assert job is not None
-    assert job.state == "failed"
+    assert job.state == "interrupted"
     assert "process" in (job.error or "")
     assert store.result(job_id) is None
     assert not list(store.home.glob("runs/*/.*"))

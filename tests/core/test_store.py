@@ -1,5 +1,7 @@
 """The store: results come back equal, writes are whole or not at all."""
 
+import os
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -77,14 +79,19 @@ def test_parts_are_made_once(store):
     assert made == [1]
 
 
-def test_clean_removes_only_what_is_half_made(store):
+def test_clean_removes_only_what_dead_processes_left(store):
     store.save_job(Job("run-x", "run", "done"))
-    partial = store.folder("run-x") / ".checkpoint-1234"
-    partial.mkdir()
-    (partial / "model.safetensors").write_bytes(b"x")
+    ended = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie: it has ended, but holds its id
+    (store.folder("run-x") / f".checkpoint.unfinished-{ended.pid}").mkdir()
+    (store.folder("run-x") / "parts").mkdir()
+    (store.folder("run-x") / "parts" / f".donor.json-12ab-{ended.pid}").write_text("{")
+    live = store.folder("run-x") / f".result.json-12ab-{os.getpid()}"
+    live.write_text("{")
     store.clean("run-x")
-    assert not partial.exists()
+    assert [path for path in store.folder("run-x").rglob(".*")] == [live]
     assert store.job("run-x") == Job("run-x", "run", "done")
+    ended.wait()
 
 
 def test_a_copy_never_overwrites(store, tmp_path):
