@@ -74,6 +74,11 @@ def place_of(name: str) -> Place | None:
     return next((network.place for network in NETWORKS if network.name == name), None)
 
 
+def trained(name: str) -> bool:
+    """Whether the network called `name` is fitted step by step, so that its fit takes long and has a curve."""
+    return any(network.name == name and network.trained for network in NETWORKS)
+
+
 def changed_layer(name: str, start: int) -> tuple[int, ...]:
     """The layer that stays and takes new weights when the network `name` replaces a block from `start` on, if any."""
     layer = {"layer before": start - 1, "first layer": start}.get(place_of(name) or "nowhere", -1)

@@ -6,8 +6,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
+from pages._ui.fit_view import replaced_preview
+from pages._ui.picking import after_click
 from pages._ui.progress import quick
-from prune_core.types import Block, LayerStats, Plan, Preview, UserError, drop_plan
+from prune_core.types import Block, Drop, LayerStats, Plan, Preview, Replace, UserError
 from prune_core.wording import describe
 
 MAP_PX, SIDE_PX = 740, 420
@@ -24,21 +26,17 @@ def need_stats() -> LayerStats:
 
 
 def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
-    """What a click on `block` means: choose it alone, or add it. A second click on the choice takes it out again."""
-    now, clicked = set(state.plan(num_layers).removed), set(block.layers)
-    again = clicked <= now if adds else clicked == now
-    layers = now - clicked if again else clicked | (now if adds else set())
+    """What a click on `block` does: choose it alone, or add it. A second click on the choice takes it out again."""
+    before = state.plan(num_layers)
     try:
-        state.choose(drop_plan(num_layers, tuple(layers)))
+        after = after_click(before, block, adds)
     except UserError as error:
         st.toast(str(error), icon=":material/block:")
-
-
-def outlined(layers: tuple[int, ...]) -> list[Block]:
-    """The chosen layers as contiguous blocks, which is how the map outlines them."""
-    starts = [layer for layer in layers if layer - 1 not in layers]
-    stops = [layer + 1 for layer in layers if layer + 1 not in layers]
-    return [Block(start, stop) for start, stop in zip(starts, stops, strict=True)]
+        return
+    given_up = [edit for edit in before.edits if not isinstance(edit, Drop) and edit not in after.edits]
+    if adds and given_up:
+        st.toast("What touched these layers is a plain drop now; Undo brings it back.", icon=":material/content_cut:")
+    state.choose(after)
 
 
 def map_and_side() -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -50,21 +48,21 @@ def map_and_side() -> tuple[DeltaGenerator, DeltaGenerator]:
 def choice_bar(plan: Plan) -> None:
     """The choice in words, with Undo and Clear."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{describe(plan).capitalize()}**" if plan.removed else "**Nothing chosen yet**")
+        words = describe(plan)
+        st.markdown(f"**{words[0].upper()}{words[1:]}**" if plan.edits else "**Nothing chosen yet**")
         st.button("Undo", on_click=state.undo, disabled=not state.can_undo(), icon=":material/undo:")
-        nothing, keep_all = not plan.removed, (Plan(plan.num_layers),)
+        nothing, keep_all = not plan.edits, (Plan(plan.num_layers),)
         st.button("Clear", on_click=state.choose, args=keep_all, disabled=nothing, icon=":material/close:")
 
 
 def preview_numbers(plan: Plan) -> Preview | None:
     """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show."""
-    if not plan.removed:
+    if not plan.edits:
         st.caption("Choose layers, and their cost is measured here at once.")
         return None
-    spec = state.workspace().preview_spec(plan)
-    job = quick(spec, "Measuring the loss")
-    seen = state.store().result(job.id) if job.state == "done" else None
-    if not isinstance(seen, Preview):
+    replaces = any(isinstance(edit, Replace) for edit in plan.edits)
+    seen = replaced_preview(plan) if replaces else _quick_preview(plan)
+    if seen is None:
         return None
     loss, perplexity = st.columns(2)
     change = f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
@@ -76,6 +74,12 @@ def preview_numbers(plan: Plan) -> Preview | None:
         f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
     )
     return seen
+
+
+def _quick_preview(plan: Plan) -> Preview | None:
+    job = quick(state.workspace().preview_spec(plan), "Measuring the loss")
+    seen = state.store().result(job.id) if job.state == "done" else None
+    return seen if isinstance(seen, Preview) else None
 
 
 def _perplexity(loss: float) -> str:

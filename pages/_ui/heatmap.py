@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v2 import component
 
-from pages._ui.figures.map import chosen_shapes, passing_shapes
+from pages._ui.figures.map import chosen_shapes, passing_shapes, patch_shapes
 from prune_core.types import Block, UserError
 
 _HERE = Path(__file__).parent
@@ -27,7 +27,8 @@ _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescript
 <div class="ls-map-plot"><div class="ls-map-cursor"></div><div class="ls-map-box"></div></div>
 <div class="ls-map-line" aria-live="polite"></div>
 <div class="ls-map-key"><span class="ls-map-chosen" hidden>chosen block</span>
-<span class="ls-map-passing" hidden>passes the threshold</span></div></div>"""
+<span class="ls-map-passing" hidden>passes the threshold</span>
+<span class="ls-map-patches" hidden>patch of sliding layer merging</span></div></div>"""
 
 _map = component(
     "layerscope_map",
@@ -48,12 +49,14 @@ def heatmap(
     on_clear: Callable[[], None],
     chosen: Sequence[Block] = (),
     passing: np.ndarray | None = None,
+    patches: Sequence[Block] = (),
     label: str = "Similarity of all pairs of states",
 ) -> None:
     """Draw `figure` (of `figures.similarity_map`) with the `chosen` blocks and the `passing` cells outlined.
 
     on_choose, on_clear: called once a user's action, before the script reruns, so the script's body already sees the
-    new choice. passing: bool [L+1, L+1]. label: what a screen reader calls the map.
+    new choice. passing: bool [L+1, L+1]. patches: blocks whose states [start, stop] are outlined as a square.
+    label: what a screen reader calls the map.
     """
     text = str(figure.to_json())
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -79,8 +82,16 @@ def heatmap(
         key=key,
         data={
             "version": version,
-            "shapes": passing_shapes(passing) + chosen_shapes(chosen, num_layers + 1),
-            "marks": [name for name, shown in (("chosen", chosen), ("passing", passing is not None)) if shown],
+            "shapes": [
+                *passing_shapes(passing),
+                *patch_shapes(patches, num_layers + 1),
+                *chosen_shapes(chosen, num_layers + 1),
+            ],
+            "marks": [
+                name
+                for name, shown in (("chosen", chosen), ("passing", passing is not None), ("patches", patches))
+                if shown
+            ],
             "label": label,
             **seen,
         },

@@ -1,41 +1,54 @@
 """A method and its settings, chosen with widgets that are made from the method's own fields."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
+from pages._ui.sources import linked
 from pages._ui.state import put, seed
 from prune_core.methods import METHODS, Method, Setting, settings_of
 from prune_core.types import UserError
 
 BY_NAME = {method.name: method for method in METHODS}
+M = TypeVar("M", bound=Method)
+AS_PAPER = "as the paper says"
 
 
 def method_form(num_layers: int) -> tuple[Method, int | None]:
     """The method and its budget (None where its threshold decides). Raises UserError for settings that do not fit."""
-    a, b = st.columns([3, 2], gap="large", vertical_alignment="bottom")
     key = seed("method", METHODS[0].name)
-    name = a.selectbox("Method", list(BY_NAME), key=key, format_func=lambda n: BY_NAME[n].label)
+    name = st.selectbox("Method", list(BY_NAME), key=key, format_func=lambda n: BY_NAME[n].label)
     kind = BY_NAME[name or METHODS[0].name]
-    free = kind.budget_optional and a.checkbox("Let its threshold decide how many", key=seed(f"{name}_free", True))
-    most = max(1, num_layers - 1)
-    start = seed("budget", min(most, max(1, num_layers // 4)))
-    budget = None if free else int(b.slider("Layers to remove", 0, most, key=start))
-    st.caption(f"{kind.what} Source: {_linked(kind.source)}.")
-    return kind(**_settings(kind, budget)), budget
-
-
-def _settings(kind: type[Method], budget: int | None) -> dict[str, Any]:
-    """The values of the method's fields; its presets fill the widgets."""
-    fields = settings_of(kind)
-    if not fields:
-        return {}
+    st.caption(f"{kind.what} Source: {linked(kind.source)}.")
+    budget = budget_form(kind, num_layers)
+    if not settings_of(kind):
+        return kind(), budget
     with st.expander("Settings"):
-        if kind.presets:
-            preset = st.selectbox("Published settings", ["as the paper says", *kind.presets], key=f"{kind.name}_preset")
-            st.button("Fill in", on_click=_fill, args=(kind, fields, preset), key=f"{kind.name}_fill")
-        columns = st.columns(3)
-        return {f.name: _widget(columns[k % 3], kind, f, budget) for k, f in enumerate(fields)}
+        return settings_form(kind, budget), budget
+
+
+def budget_form(kind: type[Method], num_layers: int) -> int | None:
+    """How many layers to remove; None where the method's threshold decides."""
+    free = kind.budget_optional and st.checkbox(
+        "Let its threshold decide how many", key=seed(f"{kind.name}_free", True)
+    )
+    if free:
+        return None
+    most = max(1, num_layers - 1)
+    key = seed("budget", min(most, max(1, num_layers // 4)), among=range(most + 1))
+    return int(st.slider("Layers to remove", 0, most, key=key))
+
+
+def settings_form(kind: type[M], budget: int | None, columns: int = 3) -> M:
+    """The method with the settings of the widgets, one for each of its fields; its presets fill them."""
+    fields = settings_of(kind)
+    if kind.presets:
+        a, b = st.columns([3, 1], vertical_alignment="bottom")
+        key = seed(f"{kind.name}_preset", AS_PAPER)
+        preset = a.selectbox("Published settings", [AS_PAPER, *kind.presets], key=key)
+        b.button("Fill in", on_click=_fill, args=(kind, fields, preset), key=f"{kind.name}_fill", width="stretch")
+    places = st.columns(columns)
+    return kind(**{f.name: _widget(places[k % columns], kind, f, budget) for k, f in enumerate(fields)})
 
 
 def _fill(kind: type[Method], fields: tuple[Setting, ...], preset: str) -> None:
@@ -45,10 +58,10 @@ def _fill(kind: type[Method], fields: tuple[Setting, ...], preset: str) -> None:
 
 
 def _widget(place: Any, kind: type[Method], field: Setting, budget: int | None) -> Any:
-    default = field.default
+    key, default = _key(kind, field), field.default
     if field.optional and field.name == "threshold" and budget is not None:
-        default = None  # with a budget, the threshold that meets it is what one wants
-    key = seed(_key(kind, field), _shown(field, default))
+        key, default = f"{key}_at_budget", None  # with a budget, the threshold that meets it is what one wants
+    seed(key, _shown(field, default))
     if field.choices:
         return place.selectbox(field.label, field.choices, key=key, help=field.help)
     if field.kind is str or field.optional:
@@ -77,7 +90,3 @@ def _shown(field: Setting, value: Any) -> Any:
 
 def _key(kind: type[Method], field: Setting) -> str:
     return f"{kind.name}_{field.name}"
-
-
-def _linked(source: str) -> str:
-    return f"[{source}](https://arxiv.org/abs/{source.split()[-1]})" if source.startswith("arXiv ") else source

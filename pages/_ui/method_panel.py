@@ -5,8 +5,7 @@ import streamlit as st
 from pages._ui import figures, state
 from pages._ui.figures.steps import trajectory
 from pages._ui.method_form import method_form
-from pages._ui.progress import job_panel
-from prune_core import jobs
+from pages._ui.progress import asked
 from prune_core.methods import Measured, Method, Step
 from prune_core.specs import PlanResult, PlanSpec
 from prune_core.types import LayerStats, Plan, UserError
@@ -33,20 +32,15 @@ def _from_maps(method: Method, budget: int | None, stats: LayerStats) -> tuple[P
 
 def _searched(method: Method, budget: int | None) -> tuple[Plan, list[Step], str] | None:
     """The kept result of this search, or the button that starts it."""
-    now, store = state.workspace(), state.store()
+    now = state.workspace()
     spec = PlanSpec(now.model, now.calibration, method, budget)
-    job_id = jobs.job_id(spec)
-    result = store.result(job_id)
-    if isinstance(result, PlanResult):
-        took = seconds_in_words(result.seconds)
-        cost = f"{result.measured} plans were run, {result.reused} were known already; it took {took}."
-        return result.plan, list(result.steps), cost
-    st.write("This method runs the model on many candidates. What was measured once is never measured again.")
-    if st.button(f"Search with {method.label}", icon=":material/search:"):
-        jobs.submit(store, spec)
-        st.rerun()
-    job_panel(job_id, f"Searching with {method.label}")
-    return None
+    st.caption("This method runs the model on many candidates. What was measured once is never measured again.")
+    result = asked(spec, f"Search with {method.label}", f"Searching with {method.label}")
+    if not isinstance(result, PlanResult):
+        return None
+    took = seconds_in_words(result.seconds)
+    cost = f"{result.measured} plans were run, {result.reused} were known already; it took {took}."
+    return result.plan, list(result.steps), cost
 
 
 def _show(method: Method, plan: Plan, steps: list[Step], cost: str) -> None:
@@ -54,7 +48,7 @@ def _show(method: Method, plan: Plan, steps: list[Step], cost: str) -> None:
     st.plotly_chart(strip, theme=None, width="stretch", key="method_strip")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{method.label}: {describe(plan)}**")
-        st.button("Use this plan", on_click=state.choose, args=(plan,), type="primary", disabled=not plan.removed)
+        st.button("Use this plan", on_click=state.choose, args=(plan,), type="primary", disabled=not plan.edits)
     st.caption(cost)
     if len(steps) > 1:
         with st.expander(f"Every candidate it looked at ({len(steps)})"):

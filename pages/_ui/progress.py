@@ -1,60 +1,94 @@
 """The job panel: how a job stands, time left, Cancel. A fragment, so that watching a job does not rerun the page."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from pages._ui import state
 from prune_core import jobs
-from prune_core.specs import Job, Spec
+from prune_core.specs import Job, Result, Spec
 from prune_core.wording import seconds_in_words
 
 POLL_S = 0.5
+STOPPED = jobs.STOPPED
 
 
-def job_panel(job_id: str, title: str) -> None:
-    """Show an unfinished job until it ends, then rerun the page; show the reason of a failed one."""
+def nothing_more() -> None:
+    """What is drawn below the bar of most jobs."""
+
+
+def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more) -> None:
+    """Show an unfinished job until it ends, then rerun the page; show the reason of a failed one.
+
+    `live` draws below the bar what the job has so far, again and again.
+    """
     job = jobs.status(state.store(), job_id)
     if job is None or job.state == "done":
         return
-    if job.state == "failed":
-        st.error(job.error or "The job failed.", icon=":material/error:")
+    if job.state in ("failed", "interrupted"):
+        st.error(job.error or f"{title}: {job.state}.", icon=":material/error:")
     elif job.state == "cancelled":
         st.info(f"{title} was cancelled. Nothing half-made was kept.", icon=":material/cancel:")
     else:
-        _watch(job_id, title)
+        _watch(job_id, title, live)
 
 
 @st.fragment(run_every=POLL_S)
-def _watch(job_id: str, title: str) -> None:
+def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
     job = jobs.status(state.store(), job_id)
     if job is None or job.state in jobs.FINISHED:
         st.rerun()
         return
     with st.container(border=True):
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        share = min(job.done / job.total, 1.0) if job.total else 0.0
-        left.progress(share if job.state == "running" else 0.0, text=f"**{title}**: {_words(job)}")
-        if right.button("Cancel", key=f"cancel_{job_id}", width="stretch"):
-            jobs.cancel(state.store(), job_id)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            share = min(job.done / job.total, 1.0) if job.total else 0.0
+            st.progress(share if job.state == "running" else 0.0, text=f"**{title}**: {_words(job)}")
+            if st.button("Cancel", key=f"cancel_{job_id}"):
+                jobs.cancel(state.store(), job_id)
+        live()
 
 
-def quick(spec: Spec, title: str, timeout_s: float = 3.0) -> Job:
+def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], None] = nothing_more) -> Job:
     """Run a short job and wait for it, so that its number is there at once; a longer wait shows the panel instead.
 
     One that failed or was cancelled is not started again by a mere rerun of the page, only by the user.
     """
     store = state.store()
     job = jobs.status(store, jobs.job_id(spec))
-    if job is None or job.state not in ("failed", "cancelled"):
+    if job is None or job.state not in STOPPED:
         job = jobs.wait(store, jobs.submit(store, spec), timeout_s)
     if job.state != "done":
-        job_panel(job.id, title)
-    if job.state in ("failed", "cancelled"):
-        st.button("Try again", on_click=_start, args=(spec,), icon=":material/refresh:")
+        job_panel(job.id, title, live)
+    if job.state in STOPPED:
+        try_again(spec)
     return job
 
 
-def _start(spec: Spec) -> None:
-    jobs.submit(state.store(), spec)
+def asked(spec: Spec, label: str, title: str, live: Callable[[], None] = nothing_more) -> Result | None:
+    """The kept answer to `spec`. Before it is there: a button called `label` that starts the job, then its panel."""
+    store, job_id = state.store(), jobs.job_id(spec)
+    job = jobs.status(store, job_id)
+    if job is not None and job.state == "done":
+        return store.result(job_id)
+    if job is None:
+        st.button(label, key=f"start_{job_id}", on_click=start, args=(spec,), icon=":material/play_arrow:")
+        return None
+    job_panel(job_id, title, live)
+    if job.state in STOPPED:
+        try_again(spec)
+    return None
+
+
+def try_again(*specs: Spec, label: str = "Try again") -> None:
+    """A button that starts stopped jobs anew."""
+    key = f"again_{jobs.job_id(specs[0])}"
+    st.button(label, key=key, on_click=start, args=specs, icon=":material/refresh:")
+
+
+def start(*specs: Spec) -> None:
+    """Queue the jobs of `specs`; in a callback, so that the page that follows sees them waiting."""
+    for spec in specs:
+        jobs.submit(state.store(), spec)
 
 
 def _words(job: Job) -> str:

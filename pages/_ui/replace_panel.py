@@ -1,41 +1,84 @@
-"""Put something in the place of the removed blocks: a fitted linear map, a trained layer, a small network."""
+"""Put something in the place of the cut blocks: a fitted linear map, a trained layer, small networks."""
+
+from dataclasses import replace
 
 import streamlit as st
 
 from pages._ui import state
-from pages._ui.choice import outlined
-from prune_core.fitting import NETWORKS, Fit
-from prune_core.types import Plan, Replace, UserError
-from prune_core.wording import describe
+from pages._ui.fit_view import trained_edits
+from pages._ui.picking import blocks_of, cut_layers, split, uncut
+from pages._ui.progress import start
+from pages._ui.sources import linked
+from prune_core.fitting import NETWORKS, Fit, Network
+from prune_core.types import Block, Plan, Replace, UserError
+from prune_core.wording import describe, named
 
 PLACES = {
     "layer before": "It is folded into the layer below: the export is a plain model without added parameters.",
     "first layer": "It takes the place of the block's first layer: the export is a plain model with one layer more.",
     "nowhere": "It can be previewed only: no plain model can hold it.",
 }
+PAIR = 2
+"""A network that takes the place of a layer saves something from two layers on."""
 
 
 def replace_panel(plan: Plan) -> None:
     """Choose the network; the plan then holds Replace edits, and its preview fits them first."""
-    if not plan.removed:
+    blocks = blocks_of(cut_layers(plan))
+    if not blocks:
         st.info("Choose layers first: what stands in for them is fitted on the calibration text.")
         return
     by_name = {network.name: network for network in NETWORKS}
     key = state.seed("network", NETWORKS[0].name)
     name = st.selectbox("In their place", list(by_name), key=key, format_func=lambda n: by_name[n].label)
     network = by_name[name or NETWORKS[0].name]
-    st.caption(f"{network.what} {PLACES[network.place]} Source: {network.source}.")
-    fit = Fit()
-    if network.trained:
-        a, b = st.columns(2)
-        steps = int(a.number_input("Training steps", 10, 100_000, key=state.seed("fit_steps", fit.steps), step=50))
-        rate = b.number_input("Learning rate", 1e-6, 1e-1, key=state.seed("fit_rate", fit.first_rate), format="%.1e")
-        fit = Fit(steps=steps, first_rate=rate, last_rate=rate / 4)
+    st.caption(f"{network.what} {PLACES[network.place]} Source: {linked(network.source)}.")
+    if network.place == "first layer":
+        blocks = _parts(blocks)
+    fit = _training(Fit()) if network.trained else Fit()
     try:
-        edits = tuple(Replace(block, network.name, fit) for block in outlined(plan.removed))
-        replaced = Plan(plan.num_layers, edits, plan.method)
+        replaced = Plan(plan.num_layers, (*uncut(plan), *_replacements(blocks, network, fit)))
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
-    label = f"Use it: {describe(replaced)}"
-    st.button(label, on_click=state.choose, args=(replaced,), icon=":material/swap_horiz:")
+    verb = "Train and use it" if network.trained else "Use it"
+    st.button(f"{verb}: {describe(replaced)}", on_click=_use, args=(replaced,), icon=":material/swap_horiz:")
+
+
+def _parts(blocks: list[Block]) -> list[Block]:
+    """The blocks split as the user says, each part with a network of its own."""
+    most = max(len(block) for block in blocks) // PAIR
+    if most <= 1:
+        return blocks
+    hint = "Several networks share a block: each learns the work of its part. Each keeps one layer."
+    key = state.seed("networks_per_block", 1, among=range(1, most + 1))
+    count = int(st.number_input("Networks per block", 1, most, key=key, help=hint))
+    return [part for block in blocks for part in split(block, count, least=PAIR)]
+
+
+def _training(usual: Fit) -> Fit:
+    """How long and how fast a network learns, and what from."""
+    a, b, c = st.columns(3)
+    steps = int(a.number_input("Training steps", 10, 100_000, key=state.seed("fit_steps", usual.steps), step=50))
+    key, hint = state.seed("fit_rate", usual.first_rate), "At the start; it falls to a quarter along half a cosine."
+    rate = b.number_input("Learning rate", 1e-6, 1e-1, key=key, format="%.1e", help=hint)
+    key, hint = state.seed("fit_lm", usual.lm_weight), "0 learns the hidden state alone; above, the next token too."
+    share = c.number_input("Share of next-token loss", 0.0, 1.0, key=key, step=0.1, help=hint)
+    return replace(usual, steps=steps, first_rate=rate, last_rate=rate / 4, lm_weight=share)
+
+
+def _replacements(blocks: list[Block], network: Network, fit: Fit) -> tuple[Replace, ...]:
+    """`network` in the place of each block. Raises UserError where it cannot stand there."""
+    alone = [block for block in blocks if network.place == "first layer" and len(block) < PAIR]
+    if alone:
+        layer = named(alone[0].layers)
+        raise UserError(
+            f"{network.label} in the place of {layer} alone would save no layer: choose a block of two layers or more."
+        )
+    return tuple(Replace(block, network.name, fit) for block in blocks)
+
+
+def _use(plan: Plan) -> None:
+    state.choose(plan)
+    if trained_edits(plan):
+        start(state.workspace().replace_spec(plan))

@@ -5,6 +5,7 @@ finds everything as it was. A session without a name starts from a copy of the l
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
@@ -12,8 +13,9 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from pages._ui import follow_theme, theme
 from prune_core import jobs
+from prune_core.measures import EXTRA_MEASURES
 from prune_core.serial import dumps
-from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec
+from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec, ReplaceResult, ReplaceSpec
 from prune_core.store import Store, home, read_json, write_text
 from prune_core.types import (
     Calibration,
@@ -24,11 +26,15 @@ from prune_core.types import (
 )
 
 UNDO_STEPS = 50
+EXTRAS = tuple(m.name for m in EXTRA_MEASURES)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A session's choices. `chosen` and `undo` are per model path: the plan, and what it was before, oldest first."""
+    """A session's choices. `chosen` and `undo` are per model path: the plan, and what it was before, oldest first.
+
+    `extras`: names in measures.EXTRA_MEASURES that are to be measured too.
+    """
 
     model: ModelRef = field(default_factory=ModelRef)
     calibration: Calibration = field(default_factory=Calibration)
@@ -36,13 +42,17 @@ class Workspace:
     chosen: dict[str, Plan] = field(default_factory=dict)
     undo: dict[str, tuple[Plan, ...]] = field(default_factory=dict)
     run_id: str | None = None
+    extras: tuple[str, ...] = ()
 
     @property
     def measure_spec(self) -> MeasureSpec:
-        return MeasureSpec(self.model, self.calibration)
+        return MeasureSpec(self.model, self.calibration, extras=self.extras)
 
     def preview_spec(self, plan: Plan) -> PreviewSpec:
         return PreviewSpec(self.model, self.calibration, plan)
+
+    def replace_spec(self, plan: Plan) -> ReplaceSpec:
+        return ReplaceSpec(self.model, self.calibration, plan)
 
 
 def store() -> Store:
@@ -98,15 +108,18 @@ def can_undo() -> bool:
 
 
 def stats() -> LayerStats | None:
-    """What was measured on the current model and text, None before."""
-    job_id = jobs.job_id(workspace().measure_spec)  # names the content, so what is in memory under it stays true
-    if st.session_state.get("stats_id") != job_id:
+    """What was measured on the current model and text: with the extra measures asked for, else without; None before."""
+    now = workspace()
+    for extras in dict.fromkeys((now.extras, (), EXTRAS)):
+        job_id = jobs.job_id(replace(now, extras=extras).measure_spec)
+        if job_id == st.session_state.get("stats_id"):  # names the content, so what is in memory under it stays true
+            return st.session_state["stats"]
         job = store().job(job_id)
         result = store().result(job_id) if job is not None and job.state == "done" else None
-        if not isinstance(result, LayerStats):
-            return None
-        st.session_state["stats"], st.session_state["stats_id"] = result, job_id
-    return st.session_state["stats"]
+        if isinstance(result, LayerStats):
+            st.session_state["stats"], st.session_state["stats_id"] = result, job_id
+            return result
+    return None
 
 
 def palette() -> theme.Palette:
@@ -114,27 +127,40 @@ def palette() -> theme.Palette:
     return theme.palette(follow_theme.theme_type())
 
 
-def seed(key: str, value: object) -> str:
-    """Give the widget `key` its first value, if it has none yet, and return the key."""
-    st.session_state.setdefault(key, value)
+def seed(key: str, value: object, among: Collection[object] | None = None) -> str:
+    """Give the widget `key` its first value, if it has none yet, and return the key.
+
+    A widget that a page change took away gets back what it last had, unless that is no longer `among` what it offers.
+    """
+    kept = st.session_state.setdefault("kept", {})
+    now = st.session_state.get(key, kept.get(key, value))
+    if among is not None and now not in among:
+        now = value
+    if key not in st.session_state or st.session_state[key] != now:  # setting it each time would disturb who is typing
+        st.session_state[key] = now
+    kept[key] = now
     return key
 
 
 def previews() -> list[Preview]:
-    """Every preview that was measured on the current model and text, oldest first."""
-    now, found = workspace(), []
-    for job_id in reversed(store().ids("preview")):
-        spec = store().spec(job_id)
-        same = isinstance(spec, PreviewSpec) and (spec.model, spec.calibration) == (now.model, now.calibration)
-        result = store().result(job_id) if same else None
-        if isinstance(result, Preview):
-            found.append(result)
+    """Every preview that was measured on this model and text: replacements' first, each kind the oldest first."""
+    now, known = workspace(), st.session_state.setdefault("previews", {})
+    found = []
+    for job_id in reversed(store().ids("preview") + store().ids("replace")):
+        if job_id not in known:
+            result = store().result(job_id)
+            if result is None:  # not finished
+                continue
+            known[job_id] = store().spec(job_id), result.preview if isinstance(result, ReplaceResult) else result
+        spec, seen = known[job_id]
+        if (spec.model, spec.calibration) == (now.model, now.calibration) and isinstance(seen, Preview):
+            found.append(seen)
     return found
 
 
 def put(key: str, value: object) -> None:
     """Set the widget `key`; in a callback only, before the widget is drawn."""
-    st.session_state[key] = value
+    st.session_state[key] = st.session_state.setdefault("kept", {})[key] = value
 
 
 def remember_comparison(names: tuple[str, ...], budget: int) -> None:

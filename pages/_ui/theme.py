@@ -65,6 +65,8 @@ SCALE = "Viridis"
 """Of similarity maps: yellow is the alike end, whatever the measure."""
 CHOSEN = "#FF6A13"
 """Outline of chosen blocks on a map, in both themes: no colour of the scale comes near it."""
+PATCH = "#FF5FD2"
+"""Outline of the patches that sliding layer merging finds; far from the scale and from CHOSEN."""
 HALO = "#0B0F14"
 """The dark edge of every line on a map."""
 

@@ -1,0 +1,75 @@
+"""Plans that replace blocks: their networks are fitted as a job whose curve is drawn meanwhile, then previewed."""
+
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.figures.fitting import ridge_curves, training_curves
+from pages._ui.progress import asked, quick
+from prune_core import jobs
+from prune_core.fitting import trained
+from prune_core.specs import ReplaceResult
+from prune_core.types import Plan, Preview, Replace
+
+
+def replaced_preview(plan: Plan) -> Preview | None:
+    """The plan's loss once its networks are fitted. Maps are fitted at once; training waits until it is asked for."""
+    spec = state.workspace().replace_spec(plan)
+    job_id = jobs.job_id(spec)
+    networks = trained_edits(plan)
+
+    def live() -> None:
+        so_far = state.store().partial(job_id)
+        if isinstance(so_far, ReplaceResult):
+            _curves(plan, so_far, key=f"curve_{job_id}")
+
+    if networks:
+        many = "networks" if len(networks) > 1 else "network"
+        result = asked(spec, f"Train the {many} and measure the loss", f"Training the {many}", live)
+    else:
+        job = quick(spec, "Fitting the replacement", live=live)
+        result = state.store().result(job.id) if job.state == "done" else None
+    if not isinstance(result, ReplaceResult):
+        return None
+    with st.expander("How the fit went", expanded=bool(networks)):
+        _curves(plan, result, key=f"curve_{job_id}")
+    return result.preview
+
+
+def trained_edits(plan: Plan) -> list[Replace]:
+    """The plan's replacements that are trained step by step."""
+    return [edit for edit in plan.edits if isinstance(edit, Replace) and trained(edit.by)]
+
+
+def _curves(plan: Plan, result: ReplaceResult, key: str) -> None:
+    """Trained networks over their steps, linear maps over the ridges that were tried."""
+    by_block = {f"{edit.block.start}-{edit.block.stop}": edit for edit in plan.edits if isinstance(edit, Replace)}
+    known = {name: curve for name, curve in result.curves.items() if len(curve) and name in by_block}
+    stepwise = {name: curve for name, curve in known.items() if trained(by_block[name].by)}
+    ridges = {name: curve for name, curve in known.items() if name not in stepwise}
+    if stepwise:
+        fit = by_block[next(iter(stepwise))].fit
+        picture = training_curves(stepwise, fit, state.palette())
+        st.plotly_chart(picture, theme=None, width="stretch", key=f"{key}_steps")
+        st.caption(_what_is_lost(fit.lm_weight))
+    if ridges:
+        picture = ridge_curves(ridges, state.palette())
+        st.plotly_chart(picture, theme=None, width="stretch", key=f"{key}_ridges")
+        st.caption(
+            "A linear map is held towards doing nothing by a ridge. Several were tried, the plain cut among them, and "
+            "the one with the lowest loss on text that the map was not fitted to was kept."
+        )
+    if not known:
+        st.caption("There is no curve: this replacement is computed in one pass.")
+
+
+def _what_is_lost(lm_weight: float) -> str:
+    kept = "The weights that did best on the held-back text are kept."
+    if lm_weight == 0:
+        return (
+            "Squared error of the hidden state after the block, as a share of the error of dropping the block: "
+            f"1 is as bad as dropping it, 0 is the donor's own state. {kept}"
+        )
+    return (
+        f"{1 - lm_weight:g} × the squared error of the hidden state (1: as bad as dropping the block) + {lm_weight:g} "
+        f"× the next-token loss in nats per token. {kept}"
+    )
