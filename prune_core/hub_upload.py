@@ -24,6 +24,8 @@ def upload(folder: Path, repository: str, private: bool, progress: Progress) -> 
         raise UserError("You are not logged in to the hub: run `hf auth login` in a terminal, or set HF_TOKEN.")
     api = HfApi()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise UserError(f"{folder} holds no checkpoint: push a run that is done.")
     with hub_errors("repository", repository), _refusals(repository):
         address = str(api.create_repo(repository, private=private, exist_ok=True))
         if {file.rfilename for file in api.model_info(repository).siblings or []} - {GIT_ATTRIBUTES}:

@@ -19,6 +19,8 @@ from prune_core.commands.options import (
 )
 from prune_core.specs import (
     Evaluation,
+    PushResult,
+    PushSpec,
     RunResult,
     RunSpec,
 )
@@ -75,6 +77,15 @@ def run(
     print(f"\nCheckpoint: {Store(home()).folder(run_id) / result.checkpoint}")
     if out is not None:
         write_text(out, serial.dumps(result))
+
+
+def push(
+    run_id: Annotated[str, typer.Argument(help="A finished run; `runs` lists them.")],
+    repository: Annotated[str, typer.Argument(help="The new hub repository, owner/name.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
+) -> None:
+    """Push a run's checkpoint to the Hugging Face hub; log in first with `hf auth login`."""
+    print(f"Pushed to {answer(PushResult, PushSpec(run_id, repository, not public)).address}")
 
 
 def mergekit(

@@ -54,6 +54,8 @@ def test_a_folder_is_pushed_whole_to_a_new_repository(tmp_path: Path, monkeypatc
     hub, folder = tmp_path / "hub", saved(tmp_path / "built")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with fake_hub(hub, tmp_path / "cache", monkeypatch):
+        with pytest.raises(UserError, match="holds no checkpoint"):
+            upload(tmp_path / "nothing", "me/nothing", True, Silent())
         with pytest.raises(Cancelled):
             upload(folder, "me/stopped", True, StopsAtOnce())
         assert not list((hub / "me" / "stopped").iterdir())
