@@ -1,4 +1,4 @@
-"""Where each model family keeps its embedding, its layers, its final norm and its head."""
+"""Where each model family keeps its embedding, its layers, its final norm and its head; in a layer, its outputs."""
 
 from dataclasses import dataclass
 from operator import attrgetter
@@ -23,6 +23,34 @@ NORM_NAMES: tuple[str, ...] = (
     "norm", "final_layernorm", "final_layer_norm", "final_norm", "norm_f", "ln_f", "ln_out", "layer_norm",
     "embedding_norm",
 )  # fmt: skip
+MLP_OUT = (
+    "mlp.down_proj",  # Llama, Mistral, Qwen, Gemma, Phi-3, OLMo and most others
+    "mlp.dense_4h_to_h",  # GPT-NeoX, Falcon, BLOOM
+    "mlp.c_proj",  # GPT-2, GPT-Neo, StarCoder 2
+    "mlp.fc2",  # Phi-1, Phi-2
+    "mlp.fc_out",  # GPT-J
+    "feed_forward.down_proj",  # Llama 4
+    "feed_forward.w2",  # LFM2
+    "ffn.down_proj",  # MPT
+    "fc2",  # OPT
+)
+EXPERTS_OUT = (
+    "mlp.experts", "mlp.shared_expert.down_proj", "mlp.shared_experts.down_proj",
+    "feed_forward.experts", "feed_forward.shared_expert.down_proj",
+)  # fmt: skip
+"""Mixtures of experts: all of these write."""
+
+ATTENTION_OUT = (
+    "self_attn.o_proj",
+    "self_attn.out_proj",  # OPT
+    "self_attn.dense",  # Phi-1, Phi-2
+    "linear_attn.out_proj",  # Qwen3-Next
+    "attn.c_proj",  # GPT-2
+    "attn.out_proj",  # GPT-J, MPT
+    "attn.attention.out_proj",  # GPT-Neo
+    "attention.dense",  # GPT-NeoX
+    "self_attention.dense",  # Falcon, BLOOM
+)
 
 
 @dataclass(frozen=True)
@@ -63,3 +91,9 @@ def _at(model: nn.Module, path: str) -> object:
         return attrgetter(path)(model)
     except AttributeError:
         return None
+
+
+def submodule(layer: nn.Module, names: tuple[str, ...]) -> tuple[str, nn.Module] | None:
+    """The first of `names` that this layer has, with its path."""
+    modules = dict(layer.named_modules())
+    return next(((name, modules[name]) for name in names if name in modules), None)

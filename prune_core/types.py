@@ -124,6 +124,31 @@ class Drop:
     def removed(self) -> tuple[int, ...]:
         return self.layers
 
+    @property
+    def changed(self) -> tuple[int, ...]:
+        """The layers that stay with new weights; every kind of edit says so."""
+        return ()
+
+
+Part = Literal["attention", "mlp"]
+PARTS: tuple[Part, ...] = ("attention", "mlp")
+
+
+@dataclass(frozen=True)
+class DropPart:
+    """Take what one part of these layers, "attention" or "mlp", adds to the hidden state out; the layers stay."""
+
+    part: Part
+    layers: tuple[int, ...]
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def changed(self) -> tuple[int, ...]:
+        return self.layers
+
 
 @dataclass(frozen=True)
 class Merge:
@@ -145,6 +170,10 @@ class Merge:
     def removed(self) -> tuple[int, ...]:
         return self.layers
 
+    @property
+    def changed(self) -> tuple[int, ...]:
+        return (self.into,)
+
 
 @dataclass(frozen=True)
 class Replace:
@@ -160,11 +189,10 @@ class Replace:
 
     @property
     def changed(self) -> tuple[int, ...]:
-        """The layer that stays and takes new weights, if there is one."""
         return changed_layer(self.by, self.block.start)
 
 
-Edit = Drop | Merge | Replace
+Edit = Drop | DropPart | Merge | Replace
 
 
 @dataclass(frozen=True)
@@ -178,21 +206,27 @@ class Plan:
     def __post_init__(self) -> None:
         seen: set[int] = set()
         for edit in self.edits:
-            stays = (edit.into,) if isinstance(edit, Merge) else edit.changed if isinstance(edit, Replace) else ()
-            touched = {*edit.removed, *stays}
+            touched = {*edit.removed, *edit.changed}
             outside = sorted(layer for layer in touched if not 0 <= layer < self.num_layers)
             if outside:
                 raise UserError(f"Layer {outside[0]} does not exist: this model has layers 0 to {self.num_layers - 1}.")
-            if not edit.removed or len(set(edit.removed)) != len(edit.removed):
-                raise UserError(f"The edit {edit} removes no layer or names one twice: list each layer once.")
+            named = edit.layers if isinstance(edit, DropPart) else edit.removed
+            if not named or len(set(named)) != len(named):
+                raise UserError(f"The edit {edit} removes nothing or names a layer twice: list each layer once.")
             if isinstance(edit, Merge) and edit.into in edit.layers:
                 raise UserError(f"Layer {edit.into} cannot be merged into itself: leave it out of the merged layers.")
             twice = sorted(touched & seen)
             if twice:
-                raise UserError(f"Layer {twice[0]} is in two edits: put it in one of them only.")
+                raise UserError(self._clash(twice[0]))
             seen |= touched
         if len(self.removed) >= self.num_layers:
             raise UserError(f"This plan removes all {self.num_layers} layers: keep at least one.")
+
+    def _clash(self, layer: int) -> str:
+        parts = {edit.part for edit in self.edits if isinstance(edit, DropPart) and layer in edit.layers}
+        if len(parts) == len(PARTS):
+            return f"Layer {layer} would lose both its attention and its MLP: drop the layer."
+        return f"Layer {layer} is in two edits: put it in one of them only."
 
     @property
     def removed(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import re
 
 from prune_core.reports import Metric
-from prune_core.types import Block, Drop, Edit, Merge, Plan, Replace, UserError
+from prune_core.types import PARTS, Block, Drop, DropPart, Merge, Part, Plan, Replace, UserError
 
 
 def ranges(layers: tuple[int, ...]) -> str:
@@ -45,21 +45,35 @@ def named(layers: tuple[int, ...]) -> str:
 
 
 def describe(plan: Plan) -> str:
-    """The plan in words: "drop layers 9 to 12 (4 of 16)"; "keep all 16 layers" when it is empty."""
-    if not plan.removed:
+    """The plan in words: "drop layers 9 to 12 (4 of 16)"; "keep all 16 layers" when it is empty.
+
+    Parts come last: "drop the attention of layers 3, 5 (2 of 16 layers keep only their MLP)".
+    """
+    if not plan.edits:
         return f"keep all {plan.num_layers} layers"
     dropped = tuple(layer for edit in plan.edits if isinstance(edit, Drop) for layer in edit.layers)
-    phrases = [f"drop {named(dropped)}"] if dropped else []
-    phrases += [_phrase(edit) for edit in plan.edits if not isinstance(edit, Drop)]
-    return f"{', '.join(phrases)} ({len(plan.removed)} of {plan.num_layers})"
+    whole = [f"drop {named(dropped)}"] if dropped else []
+    whole += [_phrase(edit) for edit in plan.edits if isinstance(edit, (Merge, Replace))]
+    phrases = [f"{', '.join(whole)} ({len(plan.removed)} of {plan.num_layers})"] if whole else []
+    return ", ".join(phrases + [_part_phrase(part, plan) for part in PARTS if layers_without(plan, part)])
 
 
-def _phrase(edit: Edit) -> str:
+def layers_without(plan: Plan, part: Part) -> tuple[int, ...]:
+    """The layers that stay without this part."""
+    return tuple(sorted(layer for e in plan.edits if isinstance(e, DropPart) and e.part == part for layer in e.layers))
+
+
+def _part_phrase(part: Part, plan: Plan) -> str:
+    layers = layers_without(plan, part)
+    keep = "keep only their" if len(layers) > 1 else "keeps only its"
+    gone, left = ("attention", "MLP") if part == "attention" else ("MLP", "attention")
+    return f"drop the {gone} of {named(layers)} ({len(layers)} of {plan.num_layers} layers {keep} {left})"
+
+
+def _phrase(edit: Merge | Replace) -> str:
     if isinstance(edit, Merge):
         return f"merge {named(edit.layers)} into layer {edit.into} by {edit.rule}"
-    if isinstance(edit, Replace):
-        return f"replace {named(edit.block.layers)} by {edit.by}"
-    return f"drop {named(edit.layers)}"
+    return f"replace {named(edit.block.layers)} by {edit.by}"
 
 
 def metric_in_words(metric: Metric) -> str:

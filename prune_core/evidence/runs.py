@@ -16,14 +16,13 @@ from prune_core.capture import Batch
 from prune_core.device import free_bytes
 from prune_core.layer_runs import Recording, record
 from prune_core.model import LoadedModel
-from prune_core.transform import edits
-from prune_core.transform.merge import merged_weights
-from prune_core.transform.preview import swap_weights
-from prune_core.types import Merge, Plan, Progress
+from prune_core.transform import edits, parts
+from prune_core.transform.swaps import swap_weights
+from prune_core.types import DropPart, Merge, Plan, Progress
 
 T = TypeVar("T")
-Fate = str | Merge
-"""What a plan makes of one layer: KEPT, REMOVED, or the merge that it becomes."""
+Fate = str | Merge | DropPart
+"""What a plan makes of one layer: KEPT, REMOVED, the merge that it becomes, or the part that it alone loses."""
 KEPT, REMOVED = "kept", "removed"
 
 SHARE_OF_MEMORY = 0.25
@@ -33,9 +32,12 @@ SHARE_OF_MEMORY = 0.25
 def fates(plan: Plan) -> tuple[Fate, ...]:
     """What the plan makes of each layer, [L]; the same for plans that make the same model."""
     edits.check_offered(plan)
-    merged: dict[int, Merge] = {edit.into: edit for edit in plan.edits if isinstance(edit, Merge)}
+    changed: dict[int, Fate] = {edit.into: edit for edit in plan.edits if isinstance(edit, Merge)}
+    for edit in plan.edits:
+        if isinstance(edit, DropPart):
+            changed |= {layer: DropPart(edit.part, (layer,)) for layer in edit.layers}
     gone = set(plan.removed)
-    return tuple(REMOVED if layer in gone else merged.get(layer, KEPT) for layer in range(plan.num_layers))
+    return tuple(REMOVED if layer in gone else changed.get(layer, KEPT) for layer in range(plan.num_layers))
 
 
 class Trunk(NamedTuple):
@@ -54,7 +56,7 @@ class PlannedRuns:
         self._positions = _affordable(loaded, batches)
         self._recordings: list[Recording] = []
         self._trunks = [Trunk((KEPT,) * len(self._layers), [])]
-        self._merged: dict[Merge, dict[str, Tensor]] = {}
+        self._changed: dict[Merge | DropPart, dict[str, Tensor]] = {}
 
     def each(self, plan: Plan, measure: Callable[[int, Recording, Tensor], T], count: int | None = None) -> list[T]:
         """`measure(number, recording, last states [B, T, D])` of each of the first `count` batches under `plan`."""
@@ -116,17 +118,19 @@ class PlannedRuns:
 
     @contextmanager
     def _weights_of(self, wanted: tuple[Fate, ...]) -> Iterator[None]:
-        """Within the context the donor's layers have the merged weights; those of the latest plan are kept."""
-        merges = {number: fate for number, fate in enumerate(wanted) if isinstance(fate, Merge)}
-        known = self._merged
-        self._merged = {edit: known[edit] for edit in merges.values() if edit in known}
+        """Within the context the donor's layers have the plan's weights; those of the latest plan are kept."""
+        changes = {number: fate for number, fate in enumerate(wanted) if not isinstance(fate, str)}
+        known = self._changed
+        self._changed = {edit: known[edit] for edit in changes.values() if edit in known}
         del known
         with ExitStack() as restore:
-            for edit in merges.values():
-                if edit not in self._merged:
-                    self._merged[edit] = merged_weights(edit, self._layers)
-            for number, edit in merges.items():
-                restore.callback(swap_weights(self._layers[number], self._merged[edit]))
+            for number, edit in changes.items():
+                if edit not in self._changed:
+                    if isinstance(edit, DropPart):
+                        parts.check(self._recordings[0], number)
+                    self._changed[edit] = edits.changed_by(edit, self._layers)[number]
+            for number, edit in changes.items():
+                restore.callback(swap_weights(self._layers[number], self._changed[edit]))
             yield
 
 

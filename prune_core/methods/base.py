@@ -5,13 +5,13 @@ measured. No torch here: the pages plan again by themselves each time a slider m
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from prune_core.types import LayerStats, Plan, UserError, drop_plan
+from prune_core.types import PARTS, DropPart, LayerStats, Part, Plan, UserError, drop_plan
 
 Needs = Literal["nothing", "similarity", "search"]
 
@@ -54,6 +54,11 @@ class Evidence(Protocol):
         """Taylor importance of each layer, float64 [L]: the sum over its weights of |gradient of the loss * weight|."""
         ...
 
+    def part_influence(self) -> np.ndarray:
+        """1 - mean cosine of the hidden state before and after each part of each layer is added, float64 [2, L]: the
+        attention's first, then the MLP's."""
+        ...
+
     def settle(self, plan: Plan) -> None:
         """Say that most plans to come begin like this one, from the first layer up, so that they can start from it."""
         ...
@@ -93,6 +98,9 @@ class Measured:
         raise self._no_model()
 
     def taylor(self) -> np.ndarray:
+        raise self._no_model()
+
+    def part_influence(self) -> np.ndarray:
         raise self._no_model()
 
     def settle(self, plan: Plan) -> None: ...
@@ -215,3 +223,12 @@ def drop_block(evidence: Evidence, scores: Sequence[float], size: int, best: int
         plan = drop_plan(evidence.num_layers, list(range(start, start + size)))
         evidence.record(Step(plan, float(score), start == best))
     return drop_plan(evidence.num_layers, list(range(best, best + size)))
+
+
+def drop_parts(num_layers: int, parts: Collection[tuple[Part, int]]) -> Plan:
+    """The plan that drops these parts of these layers; a layer that loses both is dropped whole."""
+    gone = {part: {layer for which, layer in parts if which == part} for part in PARTS}
+    whole = set.intersection(*gone.values())
+    dropped = drop_plan(num_layers, list(whole)).edits
+    halves = [DropPart(part, tuple(sorted(layers - whole))) for part, layers in gone.items() if layers - whole]
+    return Plan(num_layers, (*dropped, *halves))

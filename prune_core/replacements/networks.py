@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from prune_core.replacements.block_run import BlockRun, apply
-from prune_core.replacements.projections import ATTENTION_OUT, submodule
+from prune_core.stack import ATTENTION_OUT, submodule
 from prune_core.types import Replace, UserError
 
 GATES = ("mlp.gate_proj", "mlp.gate_up_proj")

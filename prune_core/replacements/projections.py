@@ -10,38 +10,11 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from prune_core.replacements.block_run import BlockRun, apply
+from prune_core.stack import EXPERTS_OUT, MLP_OUT, submodule
 from prune_core.types import UserError
-
-MLP_OUT = (
-    "mlp.down_proj",  # Llama, Mistral, Qwen, Gemma, Phi-3, OLMo and most others
-    "mlp.dense_4h_to_h",  # GPT-NeoX, Falcon, BLOOM
-    "mlp.c_proj",  # GPT-2, GPT-Neo, StarCoder 2
-    "mlp.fc2",  # Phi-1, Phi-2
-    "mlp.fc_out",  # GPT-J
-    "fc2",  # OPT
-)
-EXPERTS_OUT = ("mlp.experts", "mlp.shared_expert.down_proj", "mlp.shared_experts.down_proj")
-"""Mixtures of experts: all of these write, so a map is folded into each."""
-
-ATTENTION_OUT = (
-    "self_attn.o_proj",
-    "self_attn.out_proj",  # OPT
-    "self_attn.dense",  # Phi-1, Phi-2
-    "attn.c_proj",  # GPT-2
-    "attn.out_proj",  # GPT-J
-    "attn.attention.out_proj",  # GPT-Neo
-    "attention.dense",  # GPT-NeoX
-    "self_attention.dense",  # Falcon, BLOOM
-)
 
 TOLERANCE = 1e-3
 """Largest relative error, in float32, at which a fold counts as exact."""
-
-
-def submodule(layer: nn.Module, names: tuple[str, ...]) -> tuple[str, nn.Module] | None:
-    """The first of `names` that this layer has, with its path."""
-    modules = dict(layer.named_modules())
-    return next(((name, modules[name]) for name in names if name in modules), None)
 
 
 def mlp_output(layer: nn.Module) -> nn.Module:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from prune_core.fitting import NETWORKS, place_of
-from prune_core.transform import merge
-from prune_core.types import Drop, Edit, Merge, Plan, Replace, UserError
+from prune_core.transform import merge, parts
+from prune_core.types import Drop, DropPart, Edit, Merge, Plan, Replace, UserError
 
 Fitted = Mapping[str, Tensor]
 """What was fitted for a plan's Replace edits, by `key(edit)` + the name inside; prune_core/replacements makes it."""
@@ -27,7 +27,7 @@ def changed_weights(plan: Plan, layers: nn.ModuleList, fitted: Fitted = NOTHING)
     check_offered(plan, fitted)
     changes: dict[int, dict[str, Tensor]] = {}
     for edit in plan.edits:
-        changes |= _changes(edit, layers, fitted)
+        changes |= changed_by(edit, layers, fitted)
     return changes
 
 
@@ -40,7 +40,7 @@ def patches(plan: Plan, fitted: Fitted) -> dict[int, Tensor]:
 def check_offered(plan: Plan, fitted: Fitted = NOTHING) -> None:
     """Raises UserError for an edit that no rule carries out, and for a replacement that was not fitted yet."""
     for edit in plan.edits:
-        if isinstance(edit, (Drop, Merge)):
+        if isinstance(edit, (Drop, DropPart, Merge)):
             continue
         if place_of(edit.by) is None:
             names = ", ".join(network.name for network in NETWORKS)
@@ -62,7 +62,10 @@ def check_buildable(plan: Plan) -> None:
             )
 
 
-def _changes(edit: Edit, layers: nn.ModuleList, fitted: Fitted) -> dict[int, dict[str, Tensor]]:
+def changed_by(edit: Edit, layers: nn.ModuleList, fitted: Fitted = NOTHING) -> dict[int, dict[str, Tensor]]:
+    """As `changed_weights`, of one edit."""
+    if isinstance(edit, DropPart):
+        return {layer: parts.silent(layers[layer], edit.part) for layer in edit.layers}
     if isinstance(edit, Merge):
         return {edit.into: merge.merged_weights(edit, layers)}
     if isinstance(edit, Replace) and edit.changed:

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 
 from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
-from prune_core.transform import edits, surgery
+from prune_core.transform import edits, parts, surgery
+from prune_core.transform.swaps import swap_forward, swap_weights
 from prune_core.types import Plan, Preview, Progress, Silent, UserError
 
 CHUNK_VALUES = 2**24
@@ -36,10 +37,11 @@ def planned(model: PreTrainedModel, plan: Plan, fitted: edits.Fitted = edits.NOT
 
     Removed layers are not computed: they put out what they are given, so each kept layer keeps the mask and rotary
     embedding of its own place. Merged and replaced layers run with the weights made for them, one layer's worth of
-    memory for each. Afterwards the model is as before, also after an exception. Raises UserError where the built model
-    could not be the same.
+    memory for each; dropped parts run with zeros. Afterwards the model is as before, also after an
+    exception. Raises UserError where the built model could not be the same.
     """
     surgery.check_supported(model.config, plan, fitted)
+    parts.check_plan(model, plan)
     layers = find_stack(model).layers
     outputs = _output_lengths(model, layers, plan.removed)
     patches = edits.patches(plan, fitted)
@@ -47,7 +49,7 @@ def planned(model: PreTrainedModel, plan: Plan, fitted: edits.Fitted = edits.NOT
         for number, weights in edits.changed_weights(plan, layers, fitted).items():
             restore.callback(swap_weights(layers[number], weights))
         for number in plan.removed:
-            restore.callback(_swap_forward(layers[number], _passing_on(outputs[number], patches.get(number))))
+            restore.callback(swap_forward(layers[number], _passing_on(outputs[number], patches.get(number))))
         yield model
 
 
@@ -85,33 +87,6 @@ def _passing_on(length: int | None, patch: Tensor | None = None) -> Callable[...
         return states if length is None else (states, *(None for _ in range(length - 1)))
 
     return forward
-
-
-def _swap_forward(layer: nn.Module, forward: Callable[..., Any]) -> Callable[[], None]:
-    """Makes `layer` run `forward` until the returned function is called. A forward that others put there comes back."""
-    before = vars(layer).get("forward")
-    layer.forward = forward
-
-    def restore() -> None:
-        del layer.forward
-        if before is not None:
-            layer.forward = before
-
-    return restore
-
-
-def swap_weights(layer: nn.Module, weights: dict[str, Tensor]) -> Callable[[], None]:
-    """Makes `layer` use `weights` (parameter name -> tensor) until the returned function is called."""
-    parameters = dict(layer.named_parameters())
-    before = {name: parameters[name].data for name in weights}
-    for name, tensor in weights.items():
-        parameters[name].data = tensor
-
-    def restore() -> None:
-        for name, tensor in before.items():
-            parameters[name].data = tensor
-
-    return restore
 
 
 # --- its loss --------------------------------------------------------------------------------------------------------

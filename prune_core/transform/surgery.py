@@ -18,7 +18,7 @@ from transformers.initialization import no_init_weights
 
 from prune_core.model import find_stack
 from prune_core.transform import config_fields as fields
-from prune_core.transform import edits, same_layers
+from prune_core.transform import edits, parts, same_layers
 from prune_core.types import Plan, UserError
 
 OTHER_FAMILY = "choose a model of another family."
@@ -141,6 +141,7 @@ def build(
     """
     check_supported(model.config, plan, fitted)
     edits.check_buildable(plan)
+    parts.check_plan(model, plan)
     stack = find_stack(model)
     new = _without_weights(model, plan)
     new_layers = find_stack(new).layers
