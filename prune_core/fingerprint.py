@@ -14,7 +14,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from prune_core import assets, serial
-from prune_core.specs import InspectSpec, PushSpec, RunSpec, Spec
+from prune_core.specs import InspectSpec, PushSpec, RunSpec, SkillMapSpec, Spec
 from prune_core.types import Calibration, HeldOut, ModelRef
 
 MEASURES_VERSION = 1
@@ -32,7 +32,9 @@ def fingerprint(spec: Spec) -> str:
     parts: dict[str, Any] = {"version": MEASURES_VERSION, "spec": serial.to_json(spec)}
     if not isinstance(spec, PushSpec):
         parts["model"] = model_identity(spec.model)
-    if not isinstance(spec, (InspectSpec, PushSpec)):
+    if isinstance(spec, SkillMapSpec):
+        parts["tasks"] = _tasks_identity(spec.task_folder)
+    elif not isinstance(spec, (InspectSpec, PushSpec)):
         parts["calibration"] = text_identity(spec.calibration)
     if isinstance(spec, RunSpec):
         parts["heldout"] = text_identity(spec.evaluation.heldout)

@@ -8,6 +8,8 @@ import numpy as np
 from prune_core.damage import DropMap
 from prune_core.methods import AnyMethod, Step
 from prune_core.reports import Agreement, Report
+from prune_core.skills import SkillMap
+from prune_core.texts import Texts
 from prune_core.types import Calibration, HeldOut, LayerStats, ModelInfo, ModelRef, Plan, Preview
 
 
@@ -139,7 +141,53 @@ class PushSpec:
     kind: Literal["push"] = "push"
 
 
-Spec = InspectSpec | MeasureSpec | PreviewSpec | DropMapSpec | PlanSpec | ReplaceSpec | RunSpec | PushSpec
+@dataclass(frozen=True)
+class SkillMapSpec:
+    """The accuracy on multiple-choice tasks without every block of `size` layers (1: every layer by itself).
+
+    `tasks`, `task_folder`, `limit` and `fewshot` are as in `Evaluation`; 100 items a task tell a change of about 10
+    points from chance.
+    """
+
+    model: ModelRef
+    tasks: tuple[str, ...] = DEMO_SKILLS
+    task_folder: str | None = "demo"
+    limit: int | None = 100
+    fewshot: int | None = None
+    size: int = 1
+    kind: Literal["skillmap"] = "skillmap"
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """What donor and pruned model write after each prompt, with the same draws, and where the pruned one departs.
+
+    The pruned model is the checkpoint of run `run_id`, or `plan` by hooks on the loaded model where that is None.
+    """
+
+    model: ModelRef
+    calibration: Calibration
+    plan: Plan
+    prompts: tuple[str, ...]
+    run_id: str | None = None
+    new_tokens: int = 60
+    temperature: float = 0.8
+    seed: int = 0
+    kind: Literal["text"] = "text"
+
+
+Spec = (
+    InspectSpec
+    | MeasureSpec
+    | PreviewSpec
+    | DropMapSpec
+    | SkillMapSpec
+    | PlanSpec
+    | ReplaceSpec
+    | TextSpec
+    | RunSpec
+    | PushSpec
+)
 
 
 @dataclass(frozen=True)
@@ -190,7 +238,9 @@ class PushResult:
     address: str
 
 
-Result = PushResult | ModelInfo | LayerStats | Preview | DropMap | PlanResult | ReplaceResult | RunResult
+Result = (
+    PushResult | ModelInfo | LayerStats | Preview | DropMap | SkillMap | PlanResult | ReplaceResult | Texts | RunResult
+)
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 """How a job stands; "interrupted": its process died. What failed, was cancelled or interrupted goes on where it was."""

@@ -1,4 +1,7 @@
-"""Text with the KV cache, one token at a time; it repeats exactly, so two models can be read side by side."""
+"""Text one token at a time; it repeats exactly, so two models can be read side by side.
+
+With the KV cache where the model has one; without it for a model whose layers are skipped by hooks.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -11,17 +14,23 @@ from prune_core.evaluate.forward import require_context, tail_logits
 from prune_core.reports import Continuation
 from prune_core.types import Progress, Silent, UserError
 
+HALF_CHARACTER = "\ufffd"
+"""What decoding puts where the bytes of a character are not all there yet."""
 
-def greedy(model: PreTrainedModel, ids: torch.Tensor) -> Iterator[torch.Tensor]:
+
+def greedy(model: PreTrainedModel, ids: torch.Tensor, cached: bool = True) -> Iterator[torch.Tensor]:
     """The most likely next token of each sequence, [B], again and again without end; the caller stops.
 
     ids: [B, T] prompts of equal length, no padding. The first step reads the prompts, each later one a single token
-    with the KV cache. Ties go to the lower token id. UserError for a model that has no KV cache.
+    with the KV cache, or everything again without. Ties go to the lower token id. UserError for a model that has no
+    KV cache.
     """
-    return _decoded(model, ids, lambda logits: logits)
+    return _decoded(model, ids, lambda logits: logits, cached)
 
 
-def sampled(model: PreTrainedModel, ids: torch.Tensor, temperature: float, seed: int) -> Iterator[torch.Tensor]:
+def sampled(
+    model: PreTrainedModel, ids: torch.Tensor, temperature: float, seed: int, cached: bool = True
+) -> Iterator[torch.Tensor]:
     """As `greedy`, but each token is drawn from softmax(logits / temperature), by adding seeded Gumbel noise.
 
     The noise of a step depends on seed and vocabulary alone, so two models that think alike draw the same tokens.
@@ -32,21 +41,24 @@ def sampled(model: PreTrainedModel, ids: torch.Tensor, temperature: float, seed:
         uniform = torch.rand(logits.shape, generator=noise, dtype=torch.float64).clamp_min(1e-300)
         return logits.double() / temperature - (-uniform.log()).log().to(logits.device)
 
-    return _decoded(model, ids, drawn)
+    return _decoded(model, ids, drawn, cached)
 
 
 def _decoded(
-    model: PreTrainedModel, ids: torch.Tensor, scored: Callable[[torch.Tensor], torch.Tensor]
+    model: PreTrainedModel, ids: torch.Tensor, scored: Callable[[torch.Tensor], torch.Tensor], cached: bool
 ) -> Iterator[torch.Tensor]:
     cache = None
     while True:
-        logits, cache = _step(model, ids, cache)
-        ids = scored(logits).argmax(-1, keepdim=True)
-        yield ids[:, 0]
+        logits, cache = _step(model, ids, cache, cached)
+        chosen = scored(logits).argmax(-1, keepdim=True)
+        yield chosen[:, 0]
+        ids = chosen if cached else torch.cat([ids, chosen], dim=1)
 
 
 @torch.inference_mode()
-def _step(model: PreTrainedModel, ids: torch.Tensor, cache: Any) -> tuple[torch.Tensor, Any]:
+def _step(model: PreTrainedModel, ids: torch.Tensor, cache: Any, cached: bool) -> tuple[torch.Tensor, Any]:
+    if not cached:
+        return tail_logits(model, ids, 1, use_cache=False)[0][:, -1], None
     logits, cache = tail_logits(model, ids, 1, past_key_values=cache, use_cache=True)
     if cache is None:
         raise UserError(f"Models of type {model.config.model_type} have no KV cache here, so they cannot write text.")
@@ -69,43 +81,57 @@ def continuations(
     together exceed the model's context.
     """
     progress = progress or Silent()
-    encoded = [_prompt_ids(tokenizer, prompt) for prompt in prompts]
-    for ids in encoded:
-        what = f"A prompt of {len(ids):,} tokens and {new_tokens:,} new ones make"
-        require_context(model, len(ids) + new_tokens, what, "shorten the prompt or ask for fewer new tokens")
+    encoded = [prompt_ids(model, tokenizer, prompt, new_tokens) for prompt in prompts]
     progress.stage("writing text", len(prompts) * new_tokens, "tokens")
     texts = []
     for ids in encoded:
-        prompt = torch.tensor([ids], device=model.device)
-        stream = sampled(model, prompt, temperature, seed) if temperature else greedy(model, prompt)
-        written = list(islice(_until_end(stream, _end_tokens(model, tokenizer), progress), new_tokens))
+        tokens = islice(new_text(model, tokenizer, ids, temperature, seed), new_tokens)
+        written = list(_counted(tokens, progress))
         progress.advance(new_tokens - len(written))
-        texts.append(_text_after(tokenizer, ids, written))
+        texts.append(text_after(tokenizer, ids, written))
     return tuple(Continuation(prompt, text) for prompt, text in zip(prompts, texts, strict=True))
 
 
-def _prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
-    ids = tokenizer(prompt, verbose=False)[
-        "input_ids"
-    ]  # not verbose: the length is checked here, with a better sentence
+def prompt_ids(model: PreTrainedModel, tokenizer: Any, prompt: str, new_tokens: int) -> list[int]:
+    """The prompt's tokens. UserError where they and `new_tokens` exceed the context, and for an empty prompt where the
+    tokenizer has no begin-of-text token."""
+    ids = tokenizer(prompt, verbose=False)["input_ids"]  # not verbose: the length is checked here, with a better word
     if not ids and tokenizer.bos_token_id is None:
         raise UserError("An empty prompt needs a tokenizer with a begin-of-text token: write at least one word.")
-    return ids or [tokenizer.bos_token_id]
+    ids = ids or [tokenizer.bos_token_id]
+    what = f"A prompt of {len(ids):,} tokens and {new_tokens:,} new ones make"
+    require_context(model, len(ids) + new_tokens, what, "shorten the prompt or ask for fewer new tokens")
+    return ids
 
 
-def _until_end(stream: Iterator[torch.Tensor], ends: set[int], progress: Progress) -> Iterator[int]:
-    """The new tokens of one prompt; the end-of-text token is not among them."""
+def new_text(
+    model: PreTrainedModel, tokenizer: Any, ids: list[int], temperature: float, seed: int, cached: bool = True
+) -> Iterator[int]:
+    """The new tokens after the prompt `ids`, until the end-of-text token, which is not among them."""
+    prompt = torch.tensor([ids], device=model.device)
+    stream = sampled(model, prompt, temperature, seed, cached) if temperature else greedy(model, prompt, cached)
+    ends = _end_tokens(model, tokenizer)
     for token in stream:
         if int(token) in ends:
             return
         yield int(token)
-        progress.advance()
 
 
-def _text_after(tokenizer: Any, ids: list[int], written: list[int]) -> str:
+def text_after(tokenizer: Any, ids: list[int], written: list[int]) -> str:
     """`written` as text that follows the prompt: many tokenizers drop the first space of what is decoded alone."""
     whole, head = (tokenizer.decode(part, skip_special_tokens=True) for part in (ids + written, ids))
     return whole[len(head) :] if whole.startswith(head) else tokenizer.decode(written, skip_special_tokens=True)
+
+
+def text_so_far(tokenizer: Any, ids: list[int], written: list[int]) -> str:
+    """As `text_after` for a text that goes on: what is given out stays, so a character begun is left for later."""
+    return text_after(tokenizer, ids, written).rstrip(HALF_CHARACTER)
+
+
+def _counted(tokens: Iterator[int], progress: Progress) -> Iterator[int]:
+    for token in tokens:
+        yield token
+        progress.advance()
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: Any) -> set[int]:

@@ -1,6 +1,7 @@
 """The stages in order, one function a kind of job. Worker and command line both call `runner`.
 
-planning.py: everything before a checkpoint is built; comparing.py: the checkpoint, and the figures before and after.
+planning.py: everything before a checkpoint is built; comparing.py: the checkpoint, and the figures before and after;
+writing.py: text, side by side; skill_maps.py: each layer dropped, against each skill.
 """
 
 from transformers.utils.logging import disable_progress_bar
@@ -9,6 +10,8 @@ from prune_core.hub_upload import upload
 from prune_core.model import inspect
 from prune_core.pipeline.comparing import CHECKPOINT, build_and_compare
 from prune_core.pipeline.planning import choose_layers, fit_replacements, map_drops, measure, preview_plan
+from prune_core.pipeline.skill_maps import map_skills
+from prune_core.pipeline.writing import write_texts
 from prune_core.residents import Residents
 from prune_core.specs import (
     DropMapSpec,
@@ -20,7 +23,9 @@ from prune_core.specs import (
     PushSpec,
     ReplaceSpec,
     Result,
+    SkillMapSpec,
     Spec,
+    TextSpec,
 )
 from prune_core.store import Store
 from prune_core.types import Progress
@@ -45,6 +50,10 @@ def runner(store: Store) -> Runner:
             return preview_plan(store, resident, spec, progress)
         if isinstance(spec, DropMapSpec):
             return map_drops(store, run_id, resident, spec, progress)
+        if isinstance(spec, SkillMapSpec):
+            return map_skills(store, run_id, resident, spec, progress)
+        if isinstance(spec, TextSpec):
+            return write_texts(store, run_id, residents, spec, progress)
         if isinstance(spec, PlanSpec):
             return choose_layers(store, resident, spec, progress)
         if isinstance(spec, ReplaceSpec):

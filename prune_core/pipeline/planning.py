@@ -25,6 +25,7 @@ from prune_core.specs import (
     ReplaceResult,
     ReplaceSpec,
     RunSpec,
+    TextSpec,
 )
 from prune_core.store import Store
 from prune_core.transform.preview import preview, sequence_losses
@@ -101,6 +102,7 @@ def fit_replacements(
     def show(curves: Curves) -> None:
         store.save_partial(run_id, ReplaceResult(spec.plan, curve_arrays(curves), None, time.monotonic() - begun))
 
+    show({})  # what an attempt that was stopped left is not this one's
     file = fitted_file(store, resident, spec, progress, show)
     seen = preview_plan(store, resident, PreviewSpec(spec.model, spec.calibration, spec.plan), progress)
     return ReplaceResult(spec.plan, load_curves(file), seen, time.monotonic() - begun)
@@ -109,7 +111,7 @@ def fit_replacements(
 def fitted_file(
     store: Store,
     resident: Resident,
-    spec: PreviewSpec | ReplaceSpec | RunSpec,
+    spec: PreviewSpec | ReplaceSpec | TextSpec | RunSpec,
     progress: Progress,
     watch: Callable[[Curves], None] = lambda curves: None,
 ) -> Path | None:

@@ -1,0 +1,65 @@
+"""Where a pruned model departs from its donor: the donor's text scored token by token by both models."""
+
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from prune_core.evaluate.forward import tail_logits
+from prune_core.evaluate.generate import text_after
+from prune_core.texts import Departure, Token
+from prune_core.types import UserError
+
+
+@torch.inference_mode()
+def log_probabilities(model: PreTrainedModel, ids: list[int], written: list[int]) -> Tensor:
+    """float32 [n, V]: the log-probabilities (temperature 1) from which each of the n tokens `written` after the prompt
+    `ids` is drawn, all in one pass. UserError where they are not numbers."""
+    if not written:
+        return torch.zeros(0, model.config.get_text_config().vocab_size)
+    whole = torch.tensor([ids + written[:-1]], device=model.device)
+    logits, _ = tail_logits(model, whole, len(written), use_cache=False)
+    log = logits[0].float().log_softmax(-1)
+    if log.isnan().any():
+        raise UserError(f"The model's predictions are not numbers in {model.dtype}: choose float32 for it.")
+    return log
+
+
+def scored_tokens(
+    tokenizer: Any, ids: list[int], written: list[int], donor: Tensor, pruned: Tensor
+) -> tuple[Token, ...]:
+    """The tokens `written` after the prompt `ids` with what both models give them.
+
+    `donor`, `pruned`: float32 [n, V], of `log_probabilities`.
+    """
+    likely = donor.exp()
+    kl = torch.where(likely > 0, likely * (donor - pruned), 0).double().sum(-1).clamp_min(0).tolist()
+    tops = [log.argmax(-1).tolist() for log in (donor, pruned)]
+    return tuple(
+        Token(
+            text=_token_text(tokenizer, ids + written[:k], token),
+            donor=float(donor[k, token].exp()),
+            pruned=float(pruned[k, token].exp()),
+            donor_top=_token_text(tokenizer, ids + written[:k], tops[0][k]),
+            pruned_top=_token_text(tokenizer, ids + written[:k], tops[1][k]),
+            agrees=tops[0][k] == tops[1][k],
+            kl=kl[k],
+        )
+        for k, token in enumerate(written)
+    )
+
+
+def first_departure(tokenizer: Any, ids: list[int], donor: list[int], pruned: list[int]) -> Departure | None:
+    """The first place at which the tokens of two whole texts differ; one may end there. None for equal texts."""
+    for at, (one, other) in enumerate(zip_longest(donor, pruned)):
+        if one != other:
+            told = ("" if token is None else _token_text(tokenizer, ids + donor[:at], token) for token in (one, other))
+            return Departure(at, *told)
+    return None
+
+
+def _token_text(tokenizer: Any, before: list[int], token: int) -> str:
+    """The token as it reads after the tokens `before`; a token without text of its own by its name ("</s>")."""
+    return text_after(tokenizer, before, [token]) or str(tokenizer.convert_ids_to_tokens(token))

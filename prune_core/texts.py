@@ -1,0 +1,75 @@
+"""What donor and pruned model write after the same prompt, and where the pruned one departs. No torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of the donor's text as both models see it there: after the same prompt and the same tokens before it.
+
+    `donor`, `pruned`: the probability that each gives it, at temperature 1; `donor_top`, `pruned_top`: what each holds
+    most likely, `agrees` whether that is the same token; `kl`: KL(donor || pruned) of the whole prediction, in nats.
+    """
+
+    text: str
+    donor: float
+    pruned: float
+    donor_top: str
+    pruned_top: str
+    agrees: bool
+    kl: float
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The first token (0 is the first new one) at which the two texts differ. An empty token is the end of the text."""
+
+    at: int
+    donor: str
+    pruned: str
+
+
+@dataclass(frozen=True)
+class TextPair:
+    """One prompt with both continuations. `departure` is None while unknown, and where the texts are the same.
+
+    `shared`: how many characters both begin with, up to the departing token; `tokens`: the donor's, empty until
+    `finished`.
+    """
+
+    prompt: str
+    donor: str = ""
+    pruned: str = ""
+    shared: int = 0
+    departure: Departure | None = None
+    tokens: tuple[Token, ...] = ()
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All prompts of one question, in order; those not reached yet are missing. `cached`: the pruned model's text was
+    written with the KV cache, by a built checkpoint."""
+
+    pairs: tuple[TextPair, ...]
+    cached: bool
+    seconds: float = 0.0
+
+
+def agreement(pair: TextPair) -> float:
+    """The share of the donor's tokens at which both models hold the same token most likely; NaN without tokens."""
+    return sum(token.agrees for token in pair.tokens) / len(pair.tokens) if pair.tokens else float("nan")
+
+
+def mean_kl(pair: TextPair) -> float:
+    """Mean KL(donor || pruned) in nats a token over the donor's text; NaN without tokens."""
+    return sum(token.kl for token in pair.tokens) / len(pair.tokens) if pair.tokens else float("nan")
+
+
+def departure_words(pair: TextPair, new_tokens: int) -> str:
+    """ "departs at token 14: donor ' mill', pruned ' river'"; tokens are counted from 1."""
+    if pair.departure is None:
+        return f"writes the same text as the donor, to the end ({new_tokens} tokens at most)"
+    told = (repr(token) if token else "ends" for token in (pair.departure.donor, pair.departure.pruned))
+    donor, pruned = told
+    return f"departs at token {pair.departure.at + 1}: donor {donor}, pruned {pruned}"
