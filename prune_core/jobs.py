@@ -25,7 +25,7 @@ STOPPED = ("failed", "cancelled", "interrupted")  # these go on where they were,
 FINISHED = ("done", *STOPPED)
 QUEUING_S = 5.0  # between a job's first line and its place in the queue at most
 GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life
-_QUICK = ("preview", "inspect")  # a person waits for these: they go before long jobs
+_QUICK = ("preview", "inspect", "text")  # a person waits for these: they go before long jobs
 
 
 def job_id(spec: Spec) -> str:
@@ -182,7 +182,7 @@ def _is_being_moved(store: Store, run_id: str) -> bool:
 
 
 def _bury(store: Store, run_id: str) -> Job | None:
-    """Mark the job of a dead process: done if it was killed after its result was kept, else cancelled or interrupted."""
+    """Mark the job of a dead process: done where its result was kept already, else cancelled or interrupted."""
     job = store.job(run_id)
     if job is None or job.state in FINISHED:  # it finished between two looks
         return job
