@@ -25,7 +25,7 @@ if evaluation != now.evaluation:
 
 job = jobs.status(state.store(), now.run_id) if now.run_id else None
 busy = job is not None and job.state in ("queued", "running")
-if plan.removed:
+if plan.edits:
     if st.button(f"Build and compare: {describe(plan)}", type="primary", disabled=busy, icon=":material/play_arrow:"):
         spec = RunSpec(now.model, now.calibration, plan, evaluation)
         state.update(run_id=jobs.submit(state.store(), spec))

@@ -36,13 +36,13 @@ left, right = st.columns(2, gap="large")
 with left:
     preview_numbers(plan)
     edit_by_hand(plan)
-    if plan.removed:
+    if plan.edits:
         st.page_link("pages/benchmark.py", label="Build it and compare", icon=":material/arrow_forward:")
     else:
         st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
 with right:
     # The figure marks the last one as the current one.
-    tried = sorted(state.previews(), key=lambda seen: seen.plan.removed == plan.removed)
+    tried = sorted(state.previews(), key=lambda seen: seen.plan.edits == plan.edits)
     if tried:
         st.write("**Every cut tried on this model and text.** The best ones are low and to the right.")
         st.plotly_chart(figures.loss_preview(tried, state.palette()), theme=None, width="stretch", key="tried")

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from pages._ui.figures.frame import frame
 from pages._ui.figures.map import tick_step
 from pages._ui.theme import LIGHT, SMALL_PX, Palette
-from prune_core.types import Preview
-from prune_core.wording import ranges
+from prune_core.types import Plan, Preview
+from prune_core.wording import describe, ranges
 
 
 def loss_preview(history: Sequence[Preview], palette: Palette = LIGHT) -> go.Figure:
@@ -28,7 +28,7 @@ def loss_preview(history: Sequence[Preview], palette: Palette = LIGHT) -> go.Fig
             mode="markers+text",
             name=name,
             marker=dict(size=size, color=colour, symbol="diamond" if name == "now" else "circle"),
-            text=[f"  {ranges(preview.plan.removed) or 'none'}" for preview in previews],
+            text=[f"  {_short(preview.plan)}" for preview in previews],
             textposition="middle right",
             textfont=dict(size=SMALL_PX, color=palette.text if name == "now" else palette.muted),
             customdata=[_preview_words(preview) for preview in previews],
@@ -43,7 +43,11 @@ def loss_preview(history: Sequence[Preview], palette: Palette = LIGHT) -> go.Fig
     return figure
 
 
+def _short(plan: Plan) -> str:
+    """The layers that go, for a label; what else a plan does is told on hover."""
+    return ranges(plan.removed) or ("parts only" if plan.edits else "none")
+
+
 def _preview_words(preview: Preview) -> str:
-    removed = f"without {ranges(preview.plan.removed)}" if preview.plan.removed else "all layers"
     delta = f"{preview.loss - preview.donor_loss:+.3f} ± {preview.delta_stderr:.3f} nats per token"
-    return f"{removed}<br>{delta}<br>loss {preview.loss:.3f}, donor {preview.donor_loss:.3f}"
+    return f"{describe(preview.plan)}<br>{delta}<br>loss {preview.loss:.3f}, donor {preview.donor_loss:.3f}"
