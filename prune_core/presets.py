@@ -36,7 +36,7 @@ TASK_PRESETS = (
 
 @dataclass(frozen=True)
 class WindowPreset:
-    """How held-out text is cut into windows for perplexity. `max_tokens` is large enough for the whole of WikiText-2."""
+    """How held-out text is cut into windows for perplexity. `WHOLE` is more than WikiText-2 has."""
 
     name: str
     label: str

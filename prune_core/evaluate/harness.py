@@ -43,12 +43,14 @@ class ResidentLM(_HFLM):
         self.progress = progress
         self.truncated: Counter[str] = Counter()
         self.cache_hook = _Ticks(progress)
-        self._task_of: list[str] = []
+        self.answer_tokens: dict[tuple[int, int], int] = {}  # of the last call, by item and choice
+        self._requests: list = []
         self._fit_batch(self.max_length)
 
     def loglikelihood(self, requests: list, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
-        self._task_of = [request.task_name for request in requests]
-        self.progress.stage("scoring tasks", len(requests), "requests")
+        self._requests = requests
+        names = {request.task_name for request in requests}
+        self.progress.stage(f"scoring {names.pop() if len(names) == 1 else 'tasks'}", len(requests), "requests")
         return super().loglikelihood(requests, disable_tqdm=True)
 
     def loglikelihood_rolling(self, requests: list, disable_tqdm: bool = True) -> list[float]:
@@ -63,23 +65,27 @@ class ResidentLM(_HFLM):
         self, requests: list, disable_tqdm: bool = True, override_bs: int | None = None
     ) -> list[tuple[float, bool]]:
         if override_bs is None:  # otherwise these are windows of loglikelihood_rolling, already a batch
-            self._check_answers([len(continuation) for _, _, continuation in requests])
+            answers = [len(continuation) for _, _, continuation in requests]
+            self._check_answers(answers)
+            self.answer_tokens = {(r.doc_id, r.idx): n for r, n in zip(self._requests, answers, strict=True)}
             lengths = [len(context) + len(continuation) for _, context, continuation in requests]
-            cut = (task for task, length in zip(self._task_of, lengths, strict=True) if length > self.max_length + 1)
-            self.truncated = Counter(cut)
+            paired = zip(self._requests, lengths, strict=True)
+            self.truncated = Counter(each.task_name for each, length in paired if length > self.max_length + 1)
             self._fit_batch(min(max(lengths), self.max_length))
         return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
 
     def _check_answers(self, lengths: list[int]) -> None:
-        """lm-eval cuts long questions, but it can score neither an answer beyond the context nor one without tokens."""
-        for task, length in zip(self._task_of, lengths, strict=True):
+        """lm-eval cuts long questions, but stops at an answer beyond the context, or at one without tokens."""
+        for request, length in zip(self._requests, lengths, strict=True):
+            if 0 < length <= self.max_length:
+                continue
+            which = f"An answer to item {request.doc_id + 1} of the task {request.task_name} has"
             if length == 0:
-                raise UserError(f"An answer of the task {task} has no tokens of its own: take that item out.")
-            if length > self.max_length:
-                raise UserError(
-                    f"An answer of the task {task} has {length:,} tokens, more than this model's context of "
-                    f"{self.max_length:,}: leave the task out, or set a limit that ends before that item."
-                )
+                raise UserError(f"{which} no tokens of its own: take that item out.")
+            raise UserError(
+                f"{which} {length:,} tokens, more than this model's context of {self.max_length:,}, so it cannot "
+                "be scored (lm-eval itself stops there too): take that item out, or set a limit that ends before it."
+            )
 
     def _fit_batch(self, longest: int) -> None:
         """As many sequences of `longest` tokens as keep the logits and their log-softmax within LOGIT_BYTES."""
@@ -95,7 +101,7 @@ class _Ticks:
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
         score = res[0] if isinstance(res, tuple) else res
-        if isinstance(score, float) and math.isnan(score):
+        if isinstance(score, float) and not math.isfinite(score):
             raise UserError("The model's scores are not numbers: it overflows in its dtype, choose float32 for it.")
         self.progress.advance()
 
@@ -106,25 +112,37 @@ def score(
     chosen: TaskDict,
     limit: int | None,
     progress: Progress,
+    fewshot: int | None = None,
 ) -> tuple[Any, ResidentLM]:
-    """lm-eval's results for `chosen`, as its command line gives them, and the model class that scored them."""
+    """lm-eval's results for `chosen`, with its record of each item, and the model class that scored them.
+
+    The results are those of its command line with `--num_fewshot` (left out for None) and `--limit`.
+    """
     with quietly(model, progress):
         lm = ResidentLM(model, tokenizer, progress)
-        make_ready(chosen)
+        make_ready(chosen, fewshot)
         # evaluate, not simple_evaluate: the same scores without its report on the machine, a second of subprocesses.
-        results = evaluate(lm, chosen, limit=limit, log_samples=False)
+        results = evaluate(lm, chosen, limit=limit, log_samples=True)
     if results is None:
         raise RuntimeError("lm-eval returned no results: it takes this process for one of several")
     return results, lm
 
 
-def make_ready(chosen: TaskDict) -> None:
-    """Seeds and few-shot settings as lm-eval's command line has them; to be called right before items are built."""
+def make_ready(chosen: TaskDict, fewshot: int | None = None) -> None:
+    """Seeds and few-shot settings as lm-eval's command line has them; to be called right before items are built.
+
+    A task that is written for 0 examples stays so, whatever `fewshot` says.
+    """
     for task in chosen["tasks"].values():
-        if task.get_config("num_fewshot") is None:
-            task.set_config("num_fewshot", 0)
+        own = task.get_config("num_fewshot")
+        if own != 0:
+            task.set_config("num_fewshot", fewshot if fewshot is not None else own or 0)
         task.set_fewshot_seed(FEWSHOT_SEED)
-    # Some tasks draw from the global generators, which lm-eval's command line seeds like this.
+    seed_like_command_line()
+
+
+def seed_like_command_line() -> None:
+    """Some tasks draw from the global generators, when they load or when items are built."""
     random.seed(0)
     np.random.seed(FEWSHOT_SEED)
     torch.manual_seed(FEWSHOT_SEED)

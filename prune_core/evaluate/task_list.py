@@ -1,11 +1,11 @@
-"""Finds lm-eval tasks by name: in a local folder first, then among lm-eval's own. Slow to import, so only by need."""
+"""Finds tasks by name: .jsonl files, tasks in a local folder, lm-eval's own. Slow to import, so only by need."""
 
 import difflib
 import functools
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 from lm_eval.tasks.manager import TaskDict
 
+from prune_core.evaluate.jsonl_task import jsonl_task
 from prune_core.types import UserError
 
 HUB_TIMEOUT_S = 3
@@ -29,31 +30,81 @@ UNREADABLE = (
     *(yaml.YAMLError, jinja2.TemplateError, datasets.exceptions.DatasetsError),
 )
 """What lm-eval and `datasets` raise for task files and data files that are wrong."""
+JSONL = ".jsonl"
 LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
 """Values of `dataset_path` that read files instead of the hub."""
 
 
 def load_tasks(names: tuple[str, ...], folder: Path | None) -> TaskDict:
-    """The tasks and groups called `names`, with their items. Data files are found relative to the YAML that names them.
+    """The tasks and groups called `names`, together. UserError as `load_each`."""
+    found: Any = {"tasks": {}, "groups": {}, "group_map": {}}
+    for new in load_each(names, folder).values():
+        for kind in found:
+            found[kind].update(new[kind])
+    return found
 
-    UserError for a folder without tasks, an unknown name, a task that cannot be read, and a data set out of reach.
+
+def load_each(names: tuple[str, ...], folder: Path | None, seed: Callable[[], None] | None = None) -> dict[str, Any]:
+    """The tasks and groups of each name, with their items. Data files are found relative to the YAML that names them.
+
+    `seed` is called before each name: tasks that shuffle while they load then load as they do alone. UserError for a
+    folder without tasks, an unknown name, a task that cannot be read or comes twice, and a data set out of reach.
     """
+    found: dict[str, Any] = {}
+    by_name = tuple(name for name in names if not name.endswith(JSONL))
+    manager = _manager(by_name, folder) if by_name else None
+    with _quiet_loading(), _offline_when_unreachable(manager, by_name):
+        for name in names:
+            if seed is not None:
+                seed()
+            new = _from_file(jsonl_file(name, folder)) if name not in by_name else _by_name(manager, name)
+            _require_new({task for each in found.values() for task in each["tasks"]}, new, name)
+            found[name] = new
+    return found
+
+
+def _from_file(path: Path) -> TaskDict:
+    task = jsonl_task(path)
+    return {"tasks": {task.task_name: task}, "groups": {}, "group_map": {}}
+
+
+def jsonl_file(name: str, folder: Path | None) -> Path:
+    """The file that a name ending in .jsonl means: beside the other tasks if it is there, else where the name says."""
+    path = Path(name).expanduser()
+    return folder / path if folder is not None and (folder / path).is_file() else path
+
+
+def _require_new(there: set[str], new: TaskDict, name: str) -> None:
+    """UserError where `name` brings a task that is there already: its figures would count twice."""
+    twice = sorted(there & set(new["tasks"]))
+    if twice:
+        raise UserError(
+            f"'{name}' brings the task '{twice[0]}' a second time: leave one of them out, or rename its file."
+        )
+
+
+def _manager(names: tuple[str, ...], folder: Path | None) -> TaskManager:
+    """A manager that knows all `names`."""
     manager = _local(folder) if folder else None
     if manager is None or not _complete(manager, names):
         manager = _with_builtin(manager)
     for name in names:
         _require_known(name, manager, folder)
-    with _quiet_loading(), _offline_when_unreachable(manager, names):
-        try:
-            return manager.load(list(names))
-        except ConnectionError as error:
-            raise UserError(
-                f"A data set of {', '.join(names)} is not on this machine and the hub is out of reach ({error}): "
-                "connect to the network, or use tasks from a local folder."
-            ) from error
-        except UNREADABLE as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"The tasks {', '.join(names)} could not be read ({reason}): check their files.") from error
+    return manager
+
+
+def _by_name(manager: TaskManager | None, name: str) -> Any:
+    assert manager is not None  # made whenever there is a name
+    try:
+        return manager.load([name])
+    except ConnectionError as error:
+        raise UserError(
+            f"A data set of {name} is not on this machine and the hub is out of reach ({error}): "
+            "connect to the network, or use tasks from a local folder."
+        ) from error
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"The task {name} could not be read ({reason}): check its files.") from error
 
 
 def _local(folder: Path) -> TaskManager:
@@ -130,14 +181,15 @@ def _problem(file: Path) -> str | None:
 
 
 @contextmanager
-def _offline_when_unreachable(manager: TaskManager, names: tuple[str, ...]) -> Iterator[None]:
+def _offline_when_unreachable(manager: TaskManager | None, names: tuple[str, ...]) -> Iterator[None]:
     """Where the hub does not answer, say so to `datasets` first: else each task spends half a minute on retries.
 
     Data sets that are in the local cache load all the same. Tasks that name local files never ask.
     """
     switches: tuple[Any, ...] = (huggingface_hub.constants, datasets.config)
     before = [module.HF_HUB_OFFLINE for module in switches]
-    if not all(before) and any(_asks_hub(manager, name) for name in names) and not _hub_answers():
+    asks = manager is not None and any(_asks_hub(manager, name) for name in names)
+    if asks and not all(before) and not _hub_answers():
         for module in switches:
             module.HF_HUB_OFFLINE = True
     try:

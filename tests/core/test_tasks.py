@@ -193,7 +193,7 @@ def test_progress_counts_requests_and_cancel_works_in_the_middle(model, folder):
     progress = StopsAtTen()
     with pytest.raises(Cancelled):
         run_tasks(model, tiny_tokenizer(), evaluation(folder, "tiny_letters"), progress)
-    assert progress.stages == [("loading tasks", 1), ("scoring tasks", 3 * ITEMS)]
+    assert progress.stages == [("loading tasks", 1), ("scoring tiny_letters", 3 * ITEMS)]
     assert not model._forward_pre_hooks
 
 
@@ -210,7 +210,7 @@ def test_answers_that_cannot_be_scored_are_named(folder, tmp_path):
     for answer, message in (("a" * 9, "has 9 tokens, more than this model's context of 8"), ("", "has no tokens")):
         items = [{"query": "q", "choices": ["a", last], "gold": 0} for last in ("b", answer)]
         (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-        with pytest.raises(UserError, match=f"answer of the task tiny_letters {message}"):
+        with pytest.raises(UserError, match=f"answer to item 2 of the task tiny_letters {message}"):
             run(short, tmp_path, "tiny_letters")
 
 
