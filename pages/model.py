@@ -11,6 +11,7 @@ from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
 from prune_core.wording import bytes_in_words, seconds_in_words
 
 TITLE = "Measuring the layers"
+RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. It costs more than all other measures together."
 
 
 @st.cache_data(ttl=60, show_spinner="Reading the model's files")
@@ -53,8 +54,10 @@ with left:
     model = model_form(now.model)
 with right:
     calibration = calibration_form(now.calibration)
-if (model, calibration) != (now.model, now.calibration):
-    state.update(model=model, calibration=calibration)
+    wanted = st.checkbox("Also measure RBF CKA (takes longer)", key=state.seed("rbf", bool(now.extras)), help=RBF_HELP)
+extras = state.EXTRAS if wanted else ()
+if (model, calibration, extras) != (now.model, now.calibration, now.extras):
+    state.update(model=model, calibration=calibration, extras=extras)
 
 if not model.path or not calibration.source:
     st.info("Fill in the model and the text to go on.")
@@ -69,10 +72,11 @@ job_id = jobs.job_id(spec)
 measured = state.stats()
 if measured is not None:
     show_measured(measured)
-else:
+if measured is None or not set(extras) <= set(measured.values):
     job = jobs.status(state.store(), job_id)
     running = job is not None and job.state in ("queued", "running")
-    if st.button("Load and measure", type="primary", disabled=running, icon=":material/play_arrow:"):
+    label = "Load and measure" if measured is None else "Measure RBF CKA too"
+    if st.button(label, type="primary", disabled=running, icon=":material/play_arrow:"):
         jobs.submit(state.store(), spec)
         st.rerun()
     job_panel(job_id, TITLE)

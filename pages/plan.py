@@ -7,15 +7,18 @@ from pages._ui.choice import choice_bar, need_stats, preview_numbers
 from pages._ui.method_panel import method_panel
 from pages._ui.method_table import method_table
 from pages._ui.replace_panel import replace_panel
-from prune_core.types import Plan, UserError, drop_plan
+from prune_core.types import Drop, Plan, UserError, drop_plan
 from prune_core.wording import layers_from_words, ranges
 
 
 def edit_by_hand(plan: Plan) -> None:
     """Type the layers to drop, contiguous or not."""
+    plain = all(isinstance(edit, Drop) for edit in plan.edits)
     with st.form("by_hand", border=False):
         a, b = st.columns([4, 1], vertical_alignment="bottom")
         text = a.text_input("Layers to drop", ranges(plan.removed), placeholder="3, 9-12", help="Both ends are meant.")
+        if not plain:
+            st.caption("Applied, this drops whole layers and gives up what else the plan does; Undo brings it back.")
         if not b.form_submit_button("Apply", width="stretch"):
             return
     try:

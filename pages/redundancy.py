@@ -3,10 +3,13 @@
 import streamlit as st
 
 from pages._ui import figures, state
-from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stats, outlined, preview_numbers
+from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
 from pages._ui.damage_view import damage_view
 from pages._ui.heatmap import heatmap
-from prune_core.measures import MEASURES, Measure, blocks_passing, measure, passing_cells
+from pages._ui.patches import ON_MAPS, patches_tool
+from pages._ui.picking import blocks_of, cut_layers
+from pages._ui.sources import linked
+from prune_core.measures import Measure, blocks_passing, measure, measured, passing_cells
 from prune_core.types import Block, LayerStats, Plan, drop_plan
 from prune_core.wording import named
 
@@ -48,13 +51,14 @@ st.write(
     "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers between change "
     "little. **Click a cell, or drag a box, to choose the layers between the two states.**"
 )
-names = [m.name for m in MEASURES]
-name = st.segmented_control(
-    "Measure", names, key=state.seed("measure", names[0]), required=True, format_func=lambda n: measure(n).label
-)
+names = [m.name for m in measured(stats)]
+key = state.seed("measure", names[0], among=names)
+name = st.segmented_control("Measure", names, key=key, required=True, format_func=lambda n: measure(n).label)
 name = name or names[0]
 what, values = measure(name), stats.values[name]
-st.caption(f"{what.what} Source: {what.source}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts.")
+st.caption(
+    f"{what.what} Source: {linked(what.source)}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts."
+)
 
 left, right = map_and_side()
 with right:
@@ -64,6 +68,7 @@ with right:
     preview_numbers(plan)
     st.divider()
     threshold = threshold_tool(what, stats)
+    patches = patches_tool(stats.num_layers) if name in ON_MAPS else []
     st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
     number_tool(stats.num_layers, adds)
 with left:
@@ -73,8 +78,9 @@ with left:
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
         on_clear=lambda: state.choose(Plan(stats.num_layers)),
-        chosen=outlined(plan.removed),
+        chosen=blocks_of(cut_layers(plan)),
         passing=None if threshold is None else passing_cells(name, values, threshold),
+        patches=patches,
         label=what.label,
     )
 
@@ -83,7 +89,8 @@ st.write("Likeness is a guess at damage. This measures it: the loss without ever
 damage_view(stats, name, plan, adds)
 st.subheader("Block Influence")
 st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
-st.plotly_chart(figures.block_influence(stats, state.palette(), plan.removed), theme=None, width="stretch", key="bi")
+bars = figures.block_influence(stats, state.palette(), cut_layers(plan))
+st.plotly_chart(bars, theme=None, width="stretch", key="bi")
 st.subheader("The best block of each size")
 st.write("For every number of layers to drop, the block whose two ends are most alike.")
 st.plotly_chart(figures.best_blocks(stats, name, state.palette()), theme=None, width="stretch", key="best")

@@ -4,18 +4,19 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import state
-from pages._ui.choice import add_or_replace, map_and_side, outlined
+from pages._ui.choice import add_or_replace, map_and_side
 from pages._ui.figures.damage import damage_map, similarity_against_damage
 from pages._ui.heatmap import heatmap
+from pages._ui.picking import blocks_of, cut_layers
 from pages._ui.progress import job_panel
+from pages._ui.sets_view import sets_view
 from prune_core import jobs
-from prune_core.block_sets import best_sets
 from prune_core.correlation import Damage, agreements
 from prune_core.damage import DropMap
 from prune_core.measures import measure
 from prune_core.specs import DropMapSpec
-from prune_core.types import LayerStats, Plan, UserError, drop_plan
-from prune_core.wording import describe, seconds_in_words
+from prune_core.types import LayerStats, Plan, UserError
+from prune_core.wording import seconds_in_words
 
 LABELS: dict[Damage, str] = {"loss": "Change of loss", "kl": "KL from the donor"}
 
@@ -30,13 +31,20 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
         drops = store.result(job_id) or store.partial(job_id)
     except UserError:  # kept by another version; measuring again replaces it
         drops = None
-    if job is None or job.state in ("failed", "cancelled"):
+    if job is None or job.state in jobs.STOPPED:
         label = "Measure what dropping every block costs" if drops is None else "Go on measuring"
         if st.button(label, icon=":material/play_arrow:"):
             jobs.submit(store, spec)
             st.rerun()
+
+    def draw_again_once_doubled() -> None:
+        so_far = store.partial(job_id)
+        shown = drops.sequences if isinstance(drops, DropMap) else 0
+        if isinstance(so_far, DropMap) and so_far.sequences >= max(1, 2 * shown):
+            st.rerun()
+
     if job is not None and job.state != "done":
-        job_panel(job_id, "Measuring what dropping every block costs")
+        job_panel(job_id, "Measuring what dropping every block costs", draw_again_once_doubled)
     if isinstance(drops, DropMap):
         _show(stats, drops, name, plan, adds)
 
@@ -57,7 +65,7 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool) 
             num_layers=drops.num_layers,
             on_choose=lambda block: add_or_replace(block, drops.num_layers, adds),
             on_clear=lambda: state.choose(Plan(drops.num_layers)),
-            chosen=outlined(plan.removed),
+            chosen=blocks_of(cut_layers(plan)),
             label=f"{LABELS[damage]} when the block is dropped",
         )
     with right:
@@ -69,18 +77,6 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool) 
         style = st.column_config.NumberColumn(format="%.2f")
         columns = {"All blocks": style, "Blocks of one size": style}
         st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="agreements")
-        _best_sets(drops, damage)
+        sets_view(drops, damage)
     scatter = similarity_against_damage(stats, drops, name, damage, state.palette())
     st.plotly_chart(scatter, theme=None, width="stretch", key="scatter")
-
-
-def _best_sets(drops: DropMap, damage: Damage) -> None:
-    """The sets of blocks that cost least by adding up; choosing one measures it."""
-    most = max(1, drops.num_layers - 1)
-    key = state.seed("sets_budget", max(1, drops.num_layers // 4))
-    budget = int(st.number_input("The best set of blocks for this many layers", 1, most, key=key))
-    for place, found in enumerate(best_sets(drops.delta if damage == "loss" else drops.divergence, budget, count=3)):
-        plan = drop_plan(drops.num_layers, found.layers, "drop map")
-        label = f"{describe(plan).capitalize()}, {found.predicted:+.3f} by adding up"
-        st.button(label, key=f"set_{place}", on_click=state.choose, args=(plan,), width="stretch")
-    st.caption("Adding up leaves out how blocks interact. Choose a set, and its real cost is measured above.")

@@ -10,7 +10,6 @@ from prune_core.specs import Job, Result, Spec
 from prune_core.wording import seconds_in_words
 
 POLL_S = 0.5
-STOPPED = jobs.STOPPED
 
 
 def nothing_more() -> None:
@@ -55,11 +54,11 @@ def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], Non
     """
     store = state.store()
     job = jobs.status(store, jobs.job_id(spec))
-    if job is None or job.state not in STOPPED:
+    if job is None or job.state not in jobs.STOPPED:
         job = jobs.wait(store, jobs.submit(store, spec), timeout_s)
     if job.state != "done":
         job_panel(job.id, title, live)
-    if job.state in STOPPED:
+    if job.state in jobs.STOPPED:
         try_again(spec)
     return job
 
@@ -74,7 +73,7 @@ def asked(spec: Spec, label: str, title: str, live: Callable[[], None] = nothing
         st.button(label, key=f"start_{job_id}", on_click=start, args=(spec,), icon=":material/play_arrow:")
         return None
     job_panel(job_id, title, live)
-    if job.state in STOPPED:
+    if job.state in jobs.STOPPED:
         try_again(spec)
     return None
 

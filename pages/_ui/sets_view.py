@@ -1,0 +1,93 @@
+"""The best sets of several blocks for a budget: found on the drop map by adding up, then measured as previews."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.progress import job_panel, start, try_again
+from prune_core import jobs
+from prune_core.block_sets import Candidate, best_sets, remeasured
+from prune_core.correlation import Damage
+from prune_core.damage import DropMap
+from prune_core.specs import PreviewSpec
+from prune_core.types import Plan, Preview, drop_plan
+from prune_core.wording import named, ranges
+
+COUNT = 5
+ADDED, MEASURED = "Added up", "Measured"
+
+
+def sets_view(drops: DropMap, damage: Damage) -> None:
+    """The sets that cost least by adding up, each measured on request, with both numbers; one click chooses one."""
+    st.write("**The best set of blocks for a budget**")
+    most = max(1, drops.num_layers - 1)
+    key = state.seed("sets_budget", max(1, drops.num_layers // 4), among=range(1, most + 1))
+    budget = int(st.number_input("Layers to remove", 1, most, key=key))
+    found = [_in_loss(each, drops) for each in best_sets(_values(drops, damage), budget, COUNT)]
+    specs = {each.layers: _spec(drops, each) for each in found}
+    known = {layers: seen for layers, spec in specs.items() if (seen := _preview(spec)) is not None}
+    if len(known) == len(found):
+        found = remeasured(found, lambda layers: known[layers].loss - known[layers].donor_loss)
+    rows = [_row(each, known.get(each.layers)) for each in found]
+    number = st.column_config.NumberColumn(format="%+.3f")
+    columns = {ADDED: number, MEASURED: number, "±": st.column_config.NumberColumn(format="%.3f")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="sets")
+    st.caption(
+        "Change of loss, nats per token. Adding up the blocks' own damage leaves out how blocks interact; measuring "
+        "runs the model without all of them. ± is one standard error of the measured change."
+    )
+    _measure([specs[each.layers] for each in found if each.layers not in known])
+    _choose(drops.num_layers, found)
+
+
+def _measure(left: list[PreviewSpec]) -> None:
+    """Start, watch or start again what is not measured yet."""
+    standing = {jobs.job_id(spec): jobs.status(state.store(), jobs.job_id(spec)) for spec in left}
+    waiting = [job_id for job_id, job in standing.items() if job is not None and job.state in ("queued", "running")]
+    stopped = [job_id for job_id, job in standing.items() if job is not None and job.state in jobs.STOPPED]
+    if waiting:
+        job_panel(waiting[0], "Measuring the sets")
+    elif stopped:
+        job_panel(stopped[0], "Measuring the sets")
+        try_again(*left)
+    elif left:
+        st.button("Measure these sets", on_click=start, args=tuple(left), icon=":material/play_arrow:")
+
+
+def _choose(num_layers: int, found: list[Candidate]) -> None:
+    by_words = {ranges(each.layers): each.layers for each in found}
+    words = st.selectbox("Set", list(by_words), key="set_chosen", label_visibility="collapsed")
+    plan = _plan(num_layers, by_words[words or next(iter(by_words))])
+    st.button(f"Choose {named(plan.removed)}", on_click=state.choose, args=(plan,), width="stretch")
+
+
+def _in_loss(each: Candidate, drops: DropMap) -> Candidate:
+    """With the prediction in change of loss, whatever the sets were found by: that is what is measured."""
+    return replace(each, predicted=float(sum(drops.delta[block.start, block.stop] for block in each.blocks)))
+
+
+def _spec(drops: DropMap, each: Candidate) -> PreviewSpec:
+    return state.workspace().preview_spec(_plan(drops.num_layers, each.layers))
+
+
+def _plan(num_layers: int, layers: tuple[int, ...]) -> Plan:
+    """The same for measuring and for choosing, so that what is chosen is measured already."""
+    return drop_plan(num_layers, layers, "drop map")
+
+
+def _preview(spec: PreviewSpec) -> Preview | None:
+    seen = jobs.result(state.store(), spec)
+    return seen if isinstance(seen, Preview) else None
+
+
+def _row(each: Candidate, seen: Preview | None) -> dict[str, str | float | None]:
+    measured = None if seen is None else seen.loss - seen.donor_loss
+    error = None if seen is None else seen.delta_stderr
+    return {"Layers": ranges(each.layers), ADDED: each.predicted, MEASURED: measured, "±": error}
+
+
+def _values(drops: DropMap, damage: Damage) -> np.ndarray:
+    return drops.delta if damage == "loss" else drops.divergence
