@@ -3,14 +3,14 @@
 import numpy as np
 
 from prune_core.skills import CLEAR, Skill, SkillMap
-from prune_core.wording import named
+from prune_core.wording import named, ranges
 
 HALF = 0.5
 """Losing this share of what the donor has above chance is called depending on a layer."""
 
 
 def readings(skills: SkillMap) -> list[str]:
-    """What the map says, in sentences: who carries everything, what each skill depends on, what costs nothing.
+    """What the map says, in sentences: what every skill depends on, what each by itself, what costs nothing.
 
     A skill depends on a block without which it clearly loses at least half of what the donor has above chance.
     """
@@ -18,20 +18,23 @@ def readings(skills: SkillMap) -> list[str]:
     able = margin > CLEAR * skills.donor_stderr
     names = [skill_name(skill) for skill in skills.skills]
     needed = skills.clear & (-skills.change >= HALF * margin) & able  # [S, K]
-    said = []
-    carries = needed[:, able].all(1) & able.any()
-    if carries.any():
-        said.append(f"Every skill depends on {_blocks(skills, carries)}.")
-    for name, column in zip(names, (needed & ~carries[:, None]).T, strict=True):
-        if column.any():
-            said.append(f"{name.capitalize()} depends on {_blocks(skills, column)}.")
-    harmless = ~(skills.clear & (skills.change < 0)).any(1)
+    carries = np.all(needed[:, able], axis=1, keepdims=True) & able.any()  # [S, 1]
+    said = [f"Every skill depends on {_blocks(skills, carries[:, 0])}."] if carries.any() else []
+    said += [
+        f"{name.capitalize()} depends on {_blocks(skills, column)}."
+        for name, column in zip(names, (needed & ~carries).T, strict=True)
+        if column.any()
+    ]
+    harmless = ~np.any(skills.clear & (skills.change < 0), axis=1, keepdims=True)  # [S, 1]
     if harmless.any():
-        verb = "costs" if harmless.sum() == 1 else "cost"
-        said.append(f"Dropping {_blocks(skills, harmless)} {verb} no skill anything that {_items(skills)} items show.")
+        what = _blocks(skills, harmless[:, 0])
+        alone = "Dropped by itself, each of " if harmless.sum() > 1 else "Dropped by itself, "
+        said.append(f"{alone}{what} costs no skill anything that {_items(skills)} items show.")
     guessed = [name for name, can in zip(names, able, strict=True) if not can]
     if guessed:
-        said.append(f"The donor itself only guesses at {' and '.join(guessed)}: nothing can be lost there.")
+        said.append(
+            f"The donor itself does not clearly beat chance at {' and '.join(guessed)}: little can be lost there."
+        )
     return said
 
 
@@ -40,12 +43,19 @@ def skill_name(skill: Skill) -> str:
     return skill.task.removeprefix("demo_").replace("_", " ")
 
 
+def block_name(start: int, size: int) -> str:
+    """ "layer 3", or "layers 3 to 5"."""
+    return named(tuple(range(start, start + size)))
+
+
 def _blocks(skills: SkillMap, rows: np.ndarray) -> str:
-    """The blocks of `rows` (bool [S]) as layers, each block that begins there where blocks have several layers."""
+    """The blocks of `rows` (bool [S]) by their layers, or by where they begin where there are many of several layers."""
     starts = tuple(int(start) for start in skills.starts[rows])
     if skills.size == 1:
         return named(starts)
-    return " or ".join(named(tuple(range(start, start + skills.size))) for start in starts)
+    if len(starts) == 1:
+        return block_name(starts[0], skills.size)
+    return f"the blocks of {skills.size} that begin at layers {ranges(starts)}"
 
 
 def _items(skills: SkillMap) -> str:

@@ -52,11 +52,12 @@ def write_texts(store: Store, run_id: str, residents: Residents, spec: TextSpec,
     def texts(*unfinished: TextPair) -> Texts:
         return Texts(pairs + unfinished, sides[1].cached, kept.seconds + time.monotonic() - begun)
 
+    def keep(pair: TextPair) -> None:
+        store.save_partial(run_id, texts(pair))
+
     for ids in encoded[len(pairs) :]:
         pair = TextPair(spec.prompts[len(pairs)])
-        pairs += (
-            _write(pair, ids, sides, tokenizer, spec, progress, lambda pair: store.save_partial(run_id, texts(pair))),
-        )
+        pairs = (*pairs, _write(pair, ids, sides, tokenizer, spec, progress, keep))
     return texts()
 
 
