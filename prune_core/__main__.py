@@ -5,7 +5,7 @@ The same specs, pipeline and store as the app, so whatever is run here shows up 
 
 import typer
 
-from prune_core.commands import choosing, looking, running
+from prune_core.commands import choosing, keeping, looking, running
 from prune_core.types import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -19,7 +19,7 @@ app.command()(running.recipe)
 app.command()(running.run)
 app.command()(running.push)
 app.command()(running.mergekit)
-app.command()(running.runs)
+app.add_typer(keeping.app, name="runs")
 app.command("worker", hidden=True)(running.serve_worker)
 
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from prune_core import jobs
-from prune_core.specs import Job, Result, Spec, State
+from prune_core import catalogue, jobs
+from prune_core.specs import Job, Result, RunSpec, Spec, State
 from prune_core.store import DiskFull, Store, is_disk_full, write_text
 from prune_core.types import Cancelled, Progress, UserError
 
@@ -80,6 +80,8 @@ def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None]
         progress = JobProgress(store, Job(run_id, spec.kind, "running"), watch)
         try:
             _do(store, run_id, spec, run, progress)
+            if isinstance(spec, RunSpec):
+                catalogue.entry(store, run_id)  # keeps its line, so that the first list of many runs is quick too
         except DiskFull:  # not even the end can be written: `jobs.status` finds it when the lock is gone, and says so
             traceback.print_exc()
         return progress.job

@@ -49,6 +49,7 @@ def answer(cls: type[T], spec: Spec, run_id: str | None = None) -> T:
     run_id = run_id or jobs.job_id(spec)
     job = store.job(run_id)
     if job is None or job.state != "done":
+        (store.folder(run_id) / "cancel").unlink(missing_ok=True)  # of the last time
         store.save_spec(run_id, spec)
         job = worker.execute(store, run_id, make_runner(store), console.ProgressLine())
     result = store.result(run_id)

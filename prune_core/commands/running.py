@@ -1,12 +1,12 @@
 """Recipes and runs: build, measure before and after, list."""
 
-import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from prune_core import console, jobs, serial, worker
+from prune_core import catalogue, console, jobs, serial, worker
 from prune_core.commands.asking import answer, depth, make_runner, model_ref
 from prune_core.commands.options import (
     By,
@@ -17,6 +17,7 @@ from prune_core.commands.options import (
     Replaced,
     Text,
 )
+from prune_core.recipes import read_recipe
 from prune_core.specs import (
     Evaluation,
     PushResult,
@@ -67,16 +68,46 @@ def recipe(
 def run(
     recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe.json, exported or from `recipe`.")],
     out: Annotated[Path | None, typer.Option(help="Also write the result as JSON to this file.")] = None,
+    resume: Annotated[str, typer.Option(help="Go on with this unfinished run of the recipe.")] = "",
+    anew: Annotated[bool, typer.Option("--anew", help="Start a new run, even where one was interrupted.")] = False,
 ) -> None:
-    """Run a recipe: build the checkpoint, measure before and after, keep it all in the store."""
+    """Run a recipe: build the checkpoint, measure before and after, keep it all in the store.
+
+    Where a run of the same recipe was interrupted, it goes on with that one; what was finished is not done again.
+    """
     spec = read_recipe(recipe_file)
-    run_id = jobs.job_id(spec)
-    result = answer(RunResult, spec, run_id)
+    run_id = resume or ("" if anew else _interrupted(spec)) or jobs.job_id(spec)
+    if resume:
+        _check_same(resume, spec)
+    elif Store(home()).folder(run_id).exists():
+        print(f"Going on with {run_id}, which was interrupted; --anew starts a new run.")
+    try:
+        result = answer(RunResult, spec, run_id)
+    except (KeyboardInterrupt, UserError):
+        print(f"Go on from here with: python -m prune_core run {recipe_file} --resume {run_id}", file=sys.stderr)
+        raise
     print(f"{describe(spec.plan)}\n")
     console.show_comparison(result)
     print(f"\nCheckpoint: {Store(home()).folder(run_id) / result.checkpoint}")
     if out is not None:
         write_text(out, serial.dumps(result))
+
+
+def _interrupted(spec: RunSpec) -> str:
+    """The newest run of this recipe whose process died, "" where there is none."""
+    store = Store(home())
+    stopped = (run.id for run in catalogue.entries(store) if run.state == "interrupted")
+    return next((run_id for run_id in stopped if store.spec(run_id) == spec), "")
+
+
+def _check_same(run_id: str, spec: RunSpec) -> None:
+    """Raise UserError where the run is done, or of another recipe."""
+    store = Store(home())
+    state = catalogue.entry(store, run_id).state
+    if state not in jobs.STOPPED:
+        raise UserError(f"Run {run_id} cannot be resumed, since it is {state}: leave out --resume for a new run.")
+    if store.spec(run_id) != spec:
+        raise UserError(f"Run {run_id} is of another recipe: export its own with `runs export {run_id} --recipe FILE`.")
 
 
 def push(
@@ -100,26 +131,7 @@ def mergekit(
     print(mergekit_recipe(spec.plan, spec.model, dtype, read_config(spec.model)), end="")
 
 
-def runs() -> None:
-    """List all finished, failed and running runs, newest first."""
-    store = Store(home())
-    for run_id in store.ids("run"):
-        spec, job = store.spec(run_id), jobs.status(store, run_id)
-        if isinstance(spec, RunSpec) and job is not None:
-            print(f"{run_id}  {job.state:9}  {spec.model.path}: {describe(spec.plan)}")
-
-
 def serve_worker(parent: Annotated[int | None, typer.Option(help="End when this process is gone.")] = None) -> None:
     """The app's worker process; started by the app."""
 
     worker.serve(Store(home()), lambda: make_runner(Store(home())), parent)
-
-
-def read_recipe(path: Path) -> RunSpec:
-    """The run that a recipe file describes. Raises UserError where it is missing, no JSON or no recipe."""
-    try:
-        return serial.from_json(RunSpec, json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}: give the path of a recipe.json.") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON ({error}): give a recipe.json that LayerScope wrote.") from None
