@@ -118,18 +118,22 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def write_text(name: str) -> None:
-    """A corpus file, one document per line."""
-    stream, lines, size = documents(name), [], 0
-    while size < TEXT_BYTES:
-        lines.append(next(stream))
-        size += len(lines[-1]) + 1
-    TEXT.mkdir(exist_ok=True)
-    (TEXT / f"{name}.txt").write_text("\n".join(lines) + "\n")
+def corpus_text(name: str, known: frozenset[str] = frozenset()) -> list[str]:
+    """The documents of a corpus file, TEXT_BYTES of them, none of which is in `known`."""
+    lines, size = [], 0
+    for line in (each for each in documents(name) if each not in known):
+        lines.append(line)
+        size += len(line) + 1
+        if size >= TEXT_BYTES:
+            return lines
+    raise AssertionError("documents() is endless")
 
 
 if __name__ == "__main__":
     MODEL.mkdir(exist_ok=True)
     save_tokenizer(make_tokenizer(), MODEL)
-    for name in ("calibration", "heldout"):
-        write_text(name)
+    TEXT.mkdir(exist_ok=True)
+    calibration = corpus_text("calibration")
+    heldout = corpus_text("heldout", frozenset(calibration))  # text that chose the layers must not judge them
+    for name, lines in (("calibration", calibration), ("heldout", heldout)):
+        (TEXT / f"{name}.txt").write_text("\n".join(lines) + "\n")
