@@ -9,6 +9,8 @@ from prune_core.damage import DropMap, least_damage
 from prune_core.measures import best_blocks, block_influence, measure, measured
 from prune_core.methods import METHODS, Method, settings_of
 from prune_core.reports import Metric
+from prune_core.skill_words import block_name, readings, skill_name
+from prune_core.skills import SkillMap
 from prune_core.specs import Job, PlanResult, RunResult
 from prune_core.types import LayerStats, ModelInfo, Preview
 from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
@@ -65,6 +67,22 @@ def show_drops(drops: DropMap, stats: LayerStats) -> None:
     print("\nDoes similarity tell what a cut costs? Rank correlation: over all blocks, within blocks of one size")
     for found in agreements(stats, drops):
         print(f"  {measure(found.measure).label:30} {found.overall:+.3f}  {found.within:+.3f}")
+
+
+def show_skills(skills: SkillMap) -> None:
+    """The change of each skill's accuracy without each block, then what that says."""
+    print(f"Accuracy in percent, {skills.note}; what changes without each block, ± one paired standard error;")
+    print("* where the change is more than 2 standard errors")
+    for metric in sorted({skill.metric for skill in skills.skills}):
+        only = skills.only(metric)
+        print(f"\n{metric:18}" + "".join(f"{skill_name(skill):>18}" for skill in only.skills))
+        print(f"{'donor':18}" + "".join(f"{100 * value:>18.1f}" for value in only.donor))
+        for row, block in enumerate(only.blocks):
+            marks = ["*" if clear else " " for clear in only.clear[row]]
+            cells = zip(100 * only.change[row], 100 * only.change_stderr[row], marks, strict=True)
+            told = [f"{change:+.1f} ± {error:.1f}{mark}" for change, error, mark in cells]
+            print(f"{block_name(block.start, len(block)):18}" + "".join(f"{words:>18}" for words in told))
+        print("\n" + "\n".join(readings(only)))
 
 
 def show_sets(candidates: list[Candidate]) -> None:

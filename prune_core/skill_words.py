@@ -49,7 +49,7 @@ def block_name(start: int, size: int) -> str:
 
 
 def _blocks(skills: SkillMap, rows: np.ndarray) -> str:
-    """The blocks of `rows` (bool [S]) by their layers, or by where they begin where there are many of several layers."""
+    """The blocks of `rows` (bool [S]) by their layers; several blocks of several layers by where they begin."""
     starts = tuple(int(start) for start in skills.starts[rows])
     if skills.size == 1:
         return named(starts)

@@ -23,11 +23,13 @@ from prune_core.commands.options import (
 )
 from prune_core.damage import DropMap, damage_csv
 from prune_core.measures import EXTRA_MEASURES, stats_csv
+from prune_core.skills import SkillMap, skills_csv
 from prune_core.specs import (
     DropMapSpec,
     InspectSpec,
     MeasureSpec,
     PreviewSpec,
+    SkillMapSpec,
 )
 from prune_core.store import write_text
 from prune_core.types import (
@@ -110,3 +112,26 @@ def dropmap(
     if csv is not None:
         write_text(csv, damage_csv(drops))
         print(f"\nAll blocks written to {csv}.")
+
+
+def skillmap(
+    model: Model = "demo",
+    tasks: Annotated[str, typer.Option(help="Multiple-choice tasks of lm-eval, separated by commas.")] = "demo_skills",
+    task_folder: Annotated[str, typer.Option(help="Folder of task files, 'demo', or '' for lm-eval's own.")] = "demo",
+    limit: Annotated[int, typer.Option(help="Items of each task; 0 takes all.")] = 100,
+    fewshot: Annotated[
+        int | None, typer.Option(help="Solved examples before each item; else as the task says.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Layers dropped together: every block of so many.")] = 1,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    csv: Annotated[Path | None, typer.Option(help="Write every block and skill to this file.")] = None,
+) -> None:
+    """Measure what dropping each layer costs each skill; what was measured before a stop is kept and gone on from."""
+    names = tuple(filter(None, tasks.split(",")))
+    spec = SkillMapSpec(model_ref(model, device, dtype), names, task_folder or None, limit or None, fewshot, size)
+    skills = answer(SkillMap, spec)
+    console.show_skills(skills)
+    if csv is not None:
+        write_text(csv, skills_csv(skills))
+        print(f"\nAll blocks and skills written to {csv}.")

@@ -61,5 +61,5 @@ def first_departure(tokenizer: Any, ids: list[int], donor: list[int], pruned: li
 
 
 def _token_text(tokenizer: Any, before: list[int], token: int) -> str:
-    """The token as it reads after the tokens `before`; a token without text of its own by its name ("</s>")."""
-    return text_after(tokenizer, before, [token]) or str(tokenizer.convert_ids_to_tokens(token))
+    """The token as it reads after the tokens `before`; without text of its own by its name ("</s>"), or number."""
+    return text_after(tokenizer, before, [token]) or tokenizer.convert_ids_to_tokens(token) or f"<{token}>"
