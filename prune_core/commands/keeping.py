@@ -111,17 +111,16 @@ def compare(
 ) -> None:
     """Show 2 to 8 runs side by side, the best of each row marked."""
     store = Store(home())
-    side_by_side.check_count(len(set(run_ids)))
-    named = [
-        (catalogue.entry(store, run_id), catalogue.finished(store, run_id)[1]) for run_id in dict.fromkeys(run_ids)
-    ]
-    table = side_by_side.beside([(f"[{i}]", result) for i, (_, result) in enumerate(named, start=1)])
-    for i, (run, _) in enumerate(named, start=1):
-        print(f"[{i}] {_line(run)}")
-    print(f"\n{'':44}" + "".join(f"{heading:>26}" for heading in table.headings))
+    chosen = list(dict.fromkeys(run_ids))
+    side_by_side.check_count(len(chosen))
+    results = [(f"[{i}]", catalogue.finished(store, run_id)[1]) for i, run_id in enumerate(chosen, start=1)]
+    for (heading, _), run_id in zip(results, chosen, strict=True):
+        print(f"{heading} {_line(catalogue.entry(store, run_id))}")
+    table = side_by_side.beside(results)
+    print(f"\n{'':44}" + "".join(f"{heading:>28}" for heading in table.headings))
     for row in table.rows:
         title = f"{row.metric.task} {row.metric.name} {'↑' if row.metric.higher_is_better else '↓'}".strip()
-        cells = "".join(f"{side_by_side.marked(row, i) or '-':>26}" for i in range(len(table.headings)))
+        cells = "".join(f"{side_by_side.marked(row, i) or '-':>28}" for i in range(len(table.headings)))
         print(f"{title:44}{cells}")
     print("± is one standard error; ★ best; ≈ within two standard errors of the best.")
     if csv is not None:
