@@ -16,10 +16,10 @@ def nothing_more() -> None:
     """What is drawn below the bar of most jobs."""
 
 
-def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more) -> None:
+def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, poll_s: float = POLL_S) -> None:
     """Show an unfinished job until it ends, then rerun the page; show the reason of a failed one.
 
-    `live` draws below the bar what the job has so far, again and again.
+    `live` draws below the bar what the job has so far, every `poll_s` seconds.
     """
     job = jobs.status(state.store(), job_id)
     if job is None or job.state == "done":
@@ -29,10 +29,9 @@ def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more) 
     elif job.state == "cancelled":
         st.info(f"{title} was cancelled. Nothing half-made was kept.", icon=":material/cancel:")
     else:
-        _watch(job_id, title, live)
+        st.fragment(_watch, run_every=poll_s)(job_id, title, live)
 
 
-@st.fragment(run_every=POLL_S)
 def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
     job = jobs.status(state.store(), job_id)
     if job is None or job.state in jobs.FINISHED:

@@ -33,7 +33,8 @@ EXTRAS = tuple(m.name for m in EXTRA_MEASURES)
 class Workspace:
     """A session's choices. `chosen` and `undo` are per model path: the plan, and what it was before, oldest first.
 
-    `extras`: names in measures.EXTRA_MEASURES that are to be measured too.
+    `run_id`, `text_id`: the run, and the texts of one's own, that were asked for last. `extras`: names in
+    measures.EXTRA_MEASURES that are to be measured too.
     """
 
     model: ModelRef = field(default_factory=ModelRef)
@@ -42,6 +43,7 @@ class Workspace:
     chosen: dict[str, Plan] = field(default_factory=dict)
     undo: dict[str, tuple[Plan, ...]] = field(default_factory=dict)
     run_id: str | None = None
+    text_id: str | None = None
     extras: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,103 @@
+"""Where it hurts: measure what each skill loses without each layer, read it, and choose layers by pointing."""
+
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.choice import add_or_replace, choice_bar
+from pages._ui.figures.skills import WITHIN, skill_map
+from pages._ui.progress import job_panel
+from prune_core import jobs
+from prune_core.skill_words import readings
+from prune_core.skills import CLEAR, SkillMap, skills_csv
+from prune_core.specs import SkillMapSpec
+from prune_core.types import Block, Plan
+from prune_core.wording import seconds_in_words
+
+
+def skill_view(plan: Plan) -> None:
+    """The settings, the job, and the map as far as it is."""
+    st.write(
+        "Every layer is dropped by itself, and the pruned model takes the tasks again. A single loss hides which skill "
+        "pays for a cut: this shows it."
+    )
+    store, spec = state.store(), _settings(plan.num_layers)
+    job_id = jobs.job_id(spec)
+    job = jobs.status(store, job_id)
+    if job is None or job.state in jobs.STOPPED:
+        label = "Measure where it hurts" if store.partial(job_id) is None else "Go on measuring"
+        if st.button(label, type="primary", icon=":material/play_arrow:"):
+            jobs.submit(store, spec)
+            st.rerun()
+    job_panel(job_id, "Measuring where it hurts", lambda: _show(job_id, plan, live=True))
+    if job is not None and job.state in jobs.FINISHED:
+        _show(job_id, plan)
+
+
+def _settings(num_layers: int) -> SkillMapSpec:
+    """Which tasks (those of the benchmark), how many items, how many layers at a time."""
+    now = state.workspace()
+    wanted = SkillMapSpec(now.model, now.evaluation.tasks, now.evaluation.task_folder, fewshot=now.evaluation.fewshot)
+    last = _last_asked(wanted)
+    a, b, c = st.columns([2, 1, 1], vertical_alignment="bottom")
+    a.markdown(f"**Tasks:** {', '.join(wanted.tasks) or 'none'}. They are those chosen under *Before and after*.")
+    hint = "The first so many of each task; 0 takes all. 100 tell a change of about 10 points from chance."
+    limit = int(b.number_input("Items per task", 0, 100_000, key=state.seed("skill_limit", last.limit or 0), help=hint))
+    hint = "1 drops each layer by itself; 2 drops each two neighbours, and so on."
+    key = state.seed("skill_size", min(last.size, num_layers - 1))
+    size = int(c.number_input("Layers at a time", 1, num_layers - 1, key=key, help=hint))
+    return SkillMapSpec(wanted.model, wanted.tasks, wanted.task_folder, limit or None, wanted.fewshot, size)
+
+
+def _last_asked(wanted: SkillMapSpec) -> SkillMapSpec:
+    """The settings of the last map of this model and these tasks, so that it is shown again; else the defaults."""
+    for job_id in state.store().ids("skillmap"):
+        spec = state.store().spec(job_id)
+        if isinstance(spec, SkillMapSpec) and (spec.model, spec.tasks) == (wanted.model, wanted.tasks):
+            return spec
+    return wanted
+
+
+def _show(job_id: str, plan: Plan, live: bool = False) -> None:
+    found = state.store().result(job_id) or state.store().partial(job_id)
+    if not isinstance(found, SkillMap) or not len(found.starts):
+        return
+    metrics = sorted({skill.metric for skill in found.skills})
+    metric = metrics[0]
+    if len(metrics) > 1 and not live:
+        chosen = st.segmented_control("Score", metrics, key=state.seed("skill_metric", metric), required=True)
+        metric = chosen or metric
+    skills = found.only(metric)
+    if not live:
+        st.markdown("\n".join(f"- {sentence}" for sentence in readings(skills)))
+    _map(skills, plan, live)
+    st.caption(
+        f"{metric}, {found.note}; {len(found.starts)} of {found.planned} measured in {seconds_in_words(found.seconds)}. "
+        f"{WITHIN} marks a change within {CLEAR:g} standard errors (paired over the items), which may be chance."
+    )
+    if not live:
+        csv = skills_csv(found)
+        st.download_button("Download CSV", csv, "skills.csv", "text/csv", icon=":material/download:", on_click="ignore")
+
+
+def _map(skills: SkillMap, plan: Plan, live: bool) -> None:
+    """The picture; a click puts the layers of its column into the choice, or takes them out."""
+    figure = skill_map(skills, plan.removed, state.palette())
+    if live:
+        st.plotly_chart(figure, theme=None, width="stretch", key="skill_map_live")
+        return
+    # A new key after each choice: the chart keeps no selection of its own, so that every click is one.
+    key = f"skill_map_{'_'.join(map(str, plan.removed))}"
+
+    def clicked() -> None:
+        for point in st.session_state[key].selection.points[:1]:
+            start = int(point["customdata"][0])
+            add_or_replace(Block(start, start + skills.size), plan.num_layers, adds=True)
+
+    st.plotly_chart(
+        figure, theme=None, width="stretch", key=key, on_select=clicked, selection_mode="points", config=CONFIG
+    )
+    st.write("**Click a cell to put its layer into the choice, or to take it out.**")
+    choice_bar(plan)
+
+
+CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}

@@ -1,0 +1,130 @@
+"""Prompts of one's own: donor and pruned model write side by side, and where the pruned one departs."""
+
+import html
+
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.figures.departure import departure
+from pages._ui.progress import job_panel
+from prune_core import catalogue, jobs
+from prune_core.specs import DEMO_PROMPTS, RunSpec, TextSpec
+from prune_core.texts import TextPair, Texts, agreement, departure_words, mean_kl
+from prune_core.types import Plan
+from prune_core.wording import describe, seconds_in_words
+
+BY_HOOKS = "the choice"
+RUNS_LISTED = 20
+POLL_S = 0.25
+
+
+def text_view(plan: Plan) -> None:
+    """The form, then what was written last, as far as it is."""
+    st.write(
+        "Both models continue your prompt with the same random draws, so every difference comes from the cut. "
+        "Then the donor's text is read by both, token by token, to see where the pruned model would have departed."
+    )
+    store, job_id = state.store(), state.workspace().text_id
+    asked = store.spec(job_id) if job_id else None
+    asked = asked if isinstance(asked, TextSpec) else None
+    against = _against(plan, asked)
+    if not against:
+        st.info("There is nothing to compare with yet: choose layers, or build a run.", icon=":material/info:")
+        st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
+    else:
+        _form(plan, against, asked)
+    if job_id and asked:
+        job_panel(job_id, "Writing", lambda: _show(job_id, asked), poll_s=POLL_S)
+        job = jobs.status(store, job_id)
+        if job is not None and job.state in jobs.FINISHED:
+            _show(job_id, asked)
+
+
+def _against(plan: Plan, asked: TextSpec | None) -> dict[str, str]:
+    """What can be compared with the donor, in words: the choice by hooks, and the built runs of this model."""
+    model = state.workspace().model.path
+    found = {BY_HOOKS: f"{describe(plan).capitalize()}: by hooks, nothing is built"} if plan.edits else {}
+    built = [e for e in catalogue.entries(state.store()) if e.state == "done" and e.model == model][:RUNS_LISTED]
+    return found | {e.id: f"{e.title.capitalize()}: built {e.made}" for e in built}
+
+
+def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
+    spec = asked or TextSpec(state.workspace().model, state.workspace().calibration, plan, DEMO_PROMPTS[-1:])
+    with st.form("own_prompt"):
+        hint = "An empty line begins the next prompt."
+        key = state.seed("own_prompts", "\n\n".join(spec.prompts))
+        text = st.text_area("Prompts", key=key, height=120, help=hint)
+        names, last = list(against), state.workspace().run_id
+        first = names.index(last) if last in names else 0
+        hint = "A built checkpoint writes faster: it has a KV cache."
+        name = st.selectbox("Pruned model", names, first, format_func=lambda n: against[n], help=hint)
+        a, b, c, d = st.columns(4, vertical_alignment="bottom")
+        new = int(a.number_input("New tokens", 1, 2048, key=state.seed("own_tokens", spec.new_tokens)))
+        hint = "0 takes the likeliest token each time; 1 draws as the model thinks."
+        key = state.seed("own_temperature", spec.temperature)
+        heat = float(b.number_input("Temperature", 0.0, 5.0, key=key, step=0.1, help=hint))
+        hint = "The same seed draws the same text again."
+        seed = int(c.number_input("Seed", 0, 2**31 - 1, key=state.seed("own_seed", spec.seed), help=hint))
+        asked_for = d.form_submit_button("Write", type="primary", icon=":material/edit:", width="stretch")
+    if asked_for and name:
+        prompts = tuple(filter(str.strip, text.replace("\r", "").split("\n\n"))) or ("",)
+        _ask(plan, name, prompts, new, heat, seed)
+
+
+def _ask(plan: Plan, name: str, prompts: tuple[str, ...], new: int, heat: float, seed: int) -> None:
+    now, store = state.workspace(), state.store()
+    run = store.spec(name) if name != BY_HOOKS else None
+    run_id, plan = (name, run.plan) if isinstance(run, RunSpec) else (None, plan)
+    spec = TextSpec(now.model, now.calibration, plan, prompts, run_id, new, heat, seed)
+    state.update(text_id=jobs.submit(store, spec))
+    st.rerun()
+
+
+# --- what was written -------------------------------------------------------------------------------------------------
+
+
+def _show(job_id: str, spec: TextSpec) -> None:
+    """What there is: texts that still grow, or all of them with their departures."""
+    found = state.store().result(job_id) or state.store().partial(job_id)
+    if not isinstance(found, Texts):
+        return
+    how = "its built checkpoint" if found.cached else "hooks on the loaded model"
+    heat = f"temperature {spec.temperature:g}, seed {spec.seed}" if spec.temperature else "always the likeliest token"
+    took = f" In {seconds_in_words(found.seconds)}." if all(pair.finished for pair in found.pairs) else ""
+    st.caption(f"{describe(spec.plan).capitalize()}, by {how}; {heat}.{took}")
+    for place, pair in enumerate(found.pairs):
+        _pair(pair, spec.new_tokens, place)
+
+
+def _pair(pair: TextPair, new_tokens: int, place: int) -> None:
+    shared = pair.shared if pair.finished else max(len(pair.donor), len(pair.pruned))
+    left, right = st.columns(2)
+    left.html(_card("Donor", pair.prompt, pair.donor, shared, state.palette().donor))
+    right.html(_card("Pruned", pair.prompt, pair.pruned, shared, state.palette().removed))
+    if not pair.finished:
+        return
+    st.markdown(f"**The pruned model {_plain(departure_words(pair, new_tokens))}.**")
+    if pair.tokens:
+        st.caption(
+            f"Read along the donor's text ({len(pair.tokens)} tokens), both models hold the same token most likely at "
+            f"{agreement(pair):.0%} of them; mean KL from the donor {mean_kl(pair):.3f} nats per token."
+        )
+        picture = departure(pair, state.palette())
+        st.plotly_chart(picture, theme=None, width="stretch", key=f"departure_{place}")
+
+
+def _card(label: str, prompt: str, text: str, shared: int, colour: str) -> str:
+    """One text as HTML: the prompt bold, what comes after `shared` characters marked. Nothing of it is taken as HTML."""
+    border = state.palette().border
+    marked = f'<mark style="background:{colour}33;color:inherit">{html.escape(text[shared:])}</mark>'
+    return (
+        f'<div style="border:1px solid {border};border-radius:8px;padding:10px 14px">'
+        f'<div style="opacity:.72;font-size:.875rem">{label}</div>'
+        f'<div class="ls-text" data-side="{label.lower()}" style="white-space:pre-wrap;overflow-wrap:anywhere">'
+        f"<b>{html.escape(prompt)}</b>{html.escape(text[:shared])}{marked if text[shared:] else ''}</div></div>"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text with Markdown's signs taken literally."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text)
