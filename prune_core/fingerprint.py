@@ -39,6 +39,8 @@ def fingerprint(spec: Spec) -> str:
     if isinstance(spec, RunSpec):
         parts["heldout"] = text_identity(spec.evaluation.heldout)
         parts["tasks"] = _tasks_identity(spec.evaluation.task_folder)
+        files = [Path(name).expanduser() for name in spec.evaluation.tasks if name.endswith(".jsonl")]
+        parts["task files"] = [_content(file) for file in files]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -70,50 +70,106 @@ def perplexity(
     fit the model, when there is too little text, and when the loss is not a number.
     """
     progress = progress or Silent()
+    every, note = heldout_windows(model, tokenizer, heldout, documents)
+    losses = window_losses(model, every, progress)
+    return _metrics(model, heldout, *by_unit(heldout, every, losses), note)
+
+
+def heldout_windows(
+    model: PreTrainedModel, tokenizer: Any, heldout: HeldOut, documents: list[str]
+) -> tuple[list[Window], str]:
+    """All windows over the held-out text, and in words how it is read, for the note beside a figure.
+
+    UserError when the context does not fit the model, and when there is too little text.
+    """
     _check(model, heldout)
     streams = _streams(tokenizer, heldout, documents)
     every = [w for i, tokens in enumerate(streams) for w in windows(i, tokens, heldout.context, heldout.stride)]
     if not every:
         raise UserError("The held-out text has fewer than two tokens: give more text.")
-    losses = window_losses(model, every, progress)
-    counts = np.array([w.scored for w in every], dtype=np.float64)
-    if not heldout.joined:
-        losses, counts = _per_stream(losses, every), _per_stream(counts, every)
+    read = len({w.stream for w in every})
+    units = "documents joined" if heldout.joined else f"{read:,} documents scored separately"
+    note = f"context {heldout.context}, stride {heldout.stride}, {units}, {sum(w.scored for w in every):,} tokens"
     limited = sum(map(len, streams)) + 1 >= heldout.max_tokens
-    return _metrics(model, heldout, losses, counts, limited)
+    return every, note + (f" (the text's first {heldout.max_tokens:,})" if limited else "")
+
+
+def text_name(heldout: HeldOut) -> str:
+    """What the held-out text is called beside a figure."""
+    return " ".join(filter(None, (Path(heldout.source).name, heldout.subset)))
+
+
+def by_unit(heldout: HeldOut, every: list[Window], sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums and scored tokens of each sampling unit: documents, or windows when the text is joined."""
+    counts = np.array([w.scored for w in every], dtype=np.float64)
+    if heldout.joined:
+        return sums, counts
+    return _per_stream(sums, every), _per_stream(counts, every)
 
 
 def window_losses(model: PreTrainedModel, every: list[Window], progress: Progress) -> np.ndarray:
     """Summed negative log-likelihood (nats) of each window's scored tokens, float64 [len(every)].
 
-    Windows of like length share a batch, padded on the right, so no padding is ever before a token that counts.
+    Windows of like length share a batch.
     """
     losses = np.zeros(len(every))
     progress.stage("perplexity", len(every), "windows")
-    order = sorted(range(len(every)), key=lambda i: (-len(every[i].tokens), -every[i].scored))
-    while order:
-        size = _batch_size(model, every[order[0]])
-        batch, order = order[:size], order[size:]
+    for batch in batches(model, every):
         losses[batch] = _batch_losses(model, [every[i] for i in batch])
         progress.advance(len(batch))
     return losses
 
 
+def batches(model: PreTrainedModel, every: list[Window], models: int = 1) -> Iterator[list[int]]:
+    """The numbers of the windows that share a forward pass of `models` models, the longest first."""
+    order = sorted(range(len(every)), key=lambda i: (-len(every[i].tokens), -every[i].scored))
+    while order:
+        size = max(1, _batch_size(model, every[order[0]]) // models)
+        yield order[:size]
+        order = order[size:]
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A batch of windows. `rows`, `targets`: of each scored token, its window and its place there; `first`: the least
+    place whose logits are needed."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    rows: list[int]
+    targets: list[int]
+    first: int
+
+    def logits(self, model: PreTrainedModel) -> torch.Tensor:
+        """[B, T - first, V], in the model's dtype and on its device."""
+        ids, mask = self.ids.to(model.device), self.mask.to(model.device)
+        return tail_logits(model, ids, ids.shape[1] - self.first, attention_mask=mask, use_cache=False)[0]
+
+    def chunks(self, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(rows, targets) of SOFTMAX_ROWS tokens at a time."""
+        for start in range(0, len(self.rows), SOFTMAX_ROWS):
+            part = slice(start, start + SOFTMAX_ROWS)
+            yield torch.tensor(self.rows[part], device=device), torch.tensor(self.targets[part], device=device)
+
+
+def padded(batch: list[Window]) -> Padded:
+    """The windows padded on the right, so no padding is ever before a token that counts."""
+    length = max(len(w.tokens) for w in batch)
+    ids = torch.tensor([w.tokens + [0] * (length - len(w.tokens)) for w in batch])
+    mask = torch.tensor([[1] * len(w.tokens) + [0] * (length - len(w.tokens)) for w in batch])
+    rows = [i for i, w in enumerate(batch) for _ in range(w.scored)]
+    targets = [t for w in batch for t in range(len(w.tokens) - w.scored, len(w.tokens))]
+    return Padded(ids, mask, rows, targets, min(targets) - 1)
+
+
 @torch.inference_mode()
 def _batch_losses(model: PreTrainedModel, batch: list[Window]) -> np.ndarray:
     """Summed loss of each window, float64 [B]; softmax in float32 on a chunk of rows at a time, sums in float64."""
-    length = max(len(w.tokens) for w in batch)
-    ids = torch.tensor([w.tokens + [0] * (length - len(w.tokens)) for w in batch], device=model.device)
-    mask = torch.tensor([[1] * len(w.tokens) + [0] * (length - len(w.tokens)) for w in batch], device=model.device)
-    rows = [i for i, w in enumerate(batch) for _ in range(w.scored)]
-    targets = [t for w in batch for t in range(len(w.tokens) - w.scored, len(w.tokens))]
-    first = min(targets) - 1
-    logits, _ = tail_logits(model, ids, length - first, attention_mask=mask, use_cache=False)
+    read = padded(batch)
+    logits, ids = read.logits(model), read.ids.to(model.device)
     sums = np.zeros(len(batch))
-    for start in range(0, len(rows), SOFTMAX_ROWS):
-        row = torch.tensor(rows[start : start + SOFTMAX_ROWS], device=model.device)
-        target = torch.tensor(targets[start : start + SOFTMAX_ROWS], device=model.device)
-        nll = cross_entropy(logits[row, target - 1 - first].float(), ids[row, target], reduction="none")
+    for row, target in read.chunks(model.device):
+        nll = cross_entropy(logits[row, target - 1 - read.first].float(), ids[row, target], reduction="none")
         np.add.at(sums, row.cpu().numpy(), nll.cpu().double().numpy())
     return sums
 
@@ -168,16 +224,13 @@ def ratio_stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
 
 
 def _metrics(
-    model: PreTrainedModel, heldout: HeldOut, losses: np.ndarray, counts: np.ndarray, limited: bool
+    model: PreTrainedModel, heldout: HeldOut, losses: np.ndarray, counts: np.ndarray, note: str
 ) -> tuple[Metric, ...]:
     loss, stderr, tokens = float(losses.sum() / counts.sum()), ratio_stderr(losses, counts), int(counts.sum())
     if not math.isfinite(loss):
         dtype = str(model.dtype).removeprefix("torch.")
         raise UserError(f"The loss on held-out text is {loss}: the model overflows in {dtype}, choose float32 for it.")
-    units = "documents joined" if heldout.joined else f"{len(losses):,} documents scored separately"
-    note = f"context {heldout.context}, stride {heldout.stride}, {units}, {tokens:,} tokens"
-    note += f" (the text's first {heldout.max_tokens:,})" if limited else ""
-    task = Path(heldout.source).name if heldout.subset is None else f"{Path(heldout.source).name} {heldout.subset}"
+    task = text_name(heldout)
     try:
         value = math.exp(loss)
     except OverflowError:

@@ -1,7 +1,7 @@
 """The stages in order, one function a kind of job. Worker and command line both call `runner`.
 
-planning.py: everything before a checkpoint is built; comparing.py: the checkpoint, and the figures before and after;
-writing.py: text, side by side; skill_maps.py: each layer dropped, against each skill.
+planning.py: everything before a checkpoint is built; comparing.py: the checkpoint; measuring.py: its
+figures and the donor's; writing.py: text, side by side; skill_maps.py: each layer dropped, against each skill.
 """
 
 from transformers.utils.logging import disable_progress_bar

@@ -1,0 +1,78 @@
+"""How far the pruned model's next-token distribution is from its donor's, on held-out text, both run side by side."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import log_softmax
+from transformers import PreTrainedModel
+
+from prune_core.evaluate.perplexity import (
+    Padded,
+    Window,
+    batches,
+    by_unit,
+    heldout_windows,
+    padded,
+    ratio_stderr,
+    text_name,
+)
+from prune_core.reports import Metric
+from prune_core.types import HeldOut, Progress, Silent, UserError
+
+
+def agreement(
+    donor: PreTrainedModel,
+    pruned: PreTrainedModel,
+    tokenizer: Any,
+    heldout: HeldOut,
+    documents: list[str],
+    progress: Progress | None = None,
+) -> tuple[Metric, ...]:
+    """Mean KL(donor || pruned) in nats per token, and how often both think the same token likeliest, with errors.
+
+    The tokens are those that `perplexity` scores, in the same windows; errors are over the same units. UserError as
+    there, and where the divergence is not a finite number.
+    """
+    progress = progress or Silent()
+    every, note = heldout_windows(donor, tokenizer, heldout, documents)
+    sums = window_agreement(donor, pruned, every, progress)
+    found = []
+    for name, unit, higher, column in (
+        ("KL from donor", "nats/token", False, sums[:, 0]),
+        ("same likeliest token", "fraction", True, sums[:, 1]),
+    ):
+        totals, counts = by_unit(heldout, every, column)
+        mean, stderr = float(totals.sum() / counts.sum()), ratio_stderr(totals, counts)
+        if not np.isfinite(mean):
+            raise UserError(f"The KL divergence from the donor is {mean}: a model overflows, choose float32 for it.")
+        found.append(Metric(name, text_name(heldout), mean, unit, higher, stderr, None, int(counts.sum()), note))
+    return tuple(found)
+
+
+def window_agreement(
+    donor: PreTrainedModel, pruned: PreTrainedModel, every: list[Window], progress: Progress
+) -> np.ndarray:
+    """Of each window's scored tokens: summed KL(donor || pruned) in nats, and how many have the same likeliest token.
+
+    float64 [len(every), 2]. Log-softmax in float32, sums over tokens in float64.
+    """
+    sums = np.zeros((len(every), 2))
+    progress.stage("agreement with the donor", len(every), "windows")
+    for batch in batches(donor, every, models=2):
+        sums[batch] = _batch(donor, pruned, padded([every[i] for i in batch]))
+        progress.advance(len(batch))
+    return sums
+
+
+@torch.inference_mode()
+def _batch(donor: PreTrainedModel, pruned: PreTrainedModel, read: Padded) -> np.ndarray:
+    ours, theirs = read.logits(donor), read.logits(pruned).to(donor.device)
+    sums = np.zeros((len(read.ids), 2))
+    for row, target in read.chunks(donor.device):
+        p, q = (log_softmax(logits[row, target - 1 - read.first].float(), -1) for logits in (ours, theirs))
+        weight = p.exp()
+        divergence = torch.where(weight > 0, weight * (p - q), 0).sum(-1)
+        both = torch.stack((divergence.double(), (p.argmax(-1) == q.argmax(-1)).double()), 1)
+        np.add.at(sums, row.cpu().numpy(), both.cpu().numpy())
+    return sums
