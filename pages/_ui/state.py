@@ -7,6 +7,7 @@ finds everything as it was. A session without a name starts from a copy of the l
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
@@ -15,7 +16,7 @@ from pages._ui import follow_theme, theme
 from prune_core import jobs
 from prune_core.measures import EXTRA_MEASURES
 from prune_core.serial import dumps
-from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec, ReplaceResult, ReplaceSpec
+from prune_core.specs import Evaluation, MeasureSpec, PreviewSpec, ReplaceResult, ReplaceSpec, RunSpec
 from prune_core.store import Store, home, read_json, write_text
 from prune_core.types import (
     Calibration,
@@ -163,6 +164,18 @@ def previews() -> list[Preview]:
 def put(key: str, value: object) -> None:
     """Set the widget `key`; in a callback only, before the widget is drawn."""
     st.session_state[key] = st.session_state.setdefault("kept", {})[key] = value
+
+
+def get(key: str, default: object = None) -> Any:
+    """What is kept under `key`: a widget's value, or what `put` set."""
+    return st.session_state.get(key, default)
+
+
+def start_from(spec: RunSpec) -> None:
+    """Make a recipe the workspace: its model, texts, plan and evaluation, for the forms of all pages to show."""
+    st.session_state["kept"] = {}  # what the forms last had
+    update(model=spec.model, calibration=spec.calibration, evaluation=spec.evaluation)
+    choose(spec.plan)
 
 
 def remember_comparison(names: tuple[str, ...], budget: int) -> None:
