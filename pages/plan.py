@@ -37,18 +37,20 @@ choice_bar(plan)
 st.plotly_chart(figures.layer_strip(plan.num_layers, plan, state.palette()), theme=None, width="stretch", key="strip")
 left, right = st.columns(2, gap="large")
 with left:
-    preview_numbers(plan)
+    preview_numbers(plan, curve=True)
     edit_by_hand(plan)
     if plan.edits:
         st.page_link("pages/benchmark.py", label="Build it and compare", icon=":material/arrow_forward:")
     else:
         st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
 with right:
-    # The figure marks the last one as the current one.
-    tried = sorted(state.previews(), key=lambda seen: seen.plan.edits == plan.edits)
+    tried = state.previews()
+    now = next((seen for seen in reversed(tried) if seen.plan.edits == plan.edits), None)
     if tried:
         st.write("**Every cut tried on this model and text.** The best ones are low and to the right.")
-        st.plotly_chart(figures.loss_preview(tried, state.palette()), theme=None, width="stretch", key="tried")
+        earlier = [seen for seen in tried if seen.plan.edits != plan.edits]
+        picture = figures.loss_preview(earlier, now, state.palette())
+        st.plotly_chart(picture, theme=None, width="stretch", key="tried")
 
 by_method, compared, replaced = st.tabs(["Let a method choose", "Compare methods", "Replace instead of drop"])
 with by_method:

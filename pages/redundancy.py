@@ -5,6 +5,7 @@ import streamlit as st
 from pages._ui import figures, state
 from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
 from pages._ui.damage_view import damage_view
+from pages._ui.figures.map import in_sentence
 from pages._ui.heatmap import heatmap
 from pages._ui.patches import ON_MAPS, patches_tool
 from pages._ui.picking import blocks_of, cut_layers
@@ -21,7 +22,7 @@ def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
     values = stats.values[what.name]
     low, high = what.limits
     sign = "at least" if what.alike_is_high else "at most"
-    if not st.toggle(f"Outline pairs whose {what.label.lower()} is {sign} …", key=state.seed("threshold_on", False)):
+    if not st.toggle(f"Outline pairs whose {in_sentence(what)} is {sign} …", key=state.seed("threshold_on", False)):
         return None
     key = state.seed(f"threshold_{what.name}", low + (high - low) * (0.9 if what.alike_is_high else 0.2))
     threshold = st.slider(f"{what.label} {sign}", low, high, step=(high - low) / 200, key=key)

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
-from pages._ui.fit_view import replaced_preview
+from pages._ui.fit_view import how_it_went, replaced_preview
 from pages._ui.picking import after_click
 from pages._ui.progress import quick
 from prune_core.types import Block, Drop, LayerStats, Plan, Preview, Replace, UserError
@@ -55,15 +55,30 @@ def choice_bar(plan: Plan) -> None:
         st.button("Clear", on_click=state.choose, args=keep_all, disabled=nothing, icon=":material/close:")
 
 
-def preview_numbers(plan: Plan) -> Preview | None:
-    """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show."""
+def preview_numbers(plan: Plan, curve: bool = False) -> Preview | None:
+    """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show.
+
+    `curve`: show at once how training went, where the plan has trained networks.
+    """
     if not plan.edits:
         st.caption("Choose layers, and their cost is measured here at once.")
         return None
     replaces = any(isinstance(edit, Replace) for edit in plan.edits)
     seen = replaced_preview(plan) if replaces else _quick_preview(plan)
-    if seen is None:
-        return None
+    if seen is not None:
+        _numbers(seen)
+    if replaces:
+        how_it_went(plan, curve)
+    return seen
+
+
+def _quick_preview(plan: Plan) -> Preview | None:
+    job = quick(state.workspace().preview_spec(plan), "Measuring the loss")
+    seen = state.store().result(job.id) if job.state == "done" else None
+    return seen if isinstance(seen, Preview) else None
+
+
+def _numbers(seen: Preview) -> None:
     loss, perplexity = st.columns(2)
     change = f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
     loss.metric("Loss (nats per token)", f"{seen.loss:.3f}", change, delta_color="inverse")
@@ -73,13 +88,6 @@ def preview_numbers(plan: Plan) -> Preview | None:
         f"On {seen.tokens:,} tokens of the calibration text; uncut, the loss is {seen.donor_loss:.3f} and the "
         f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
     )
-    return seen
-
-
-def _quick_preview(plan: Plan) -> Preview | None:
-    job = quick(state.workspace().preview_spec(plan), "Measuring the loss")
-    seen = state.store().result(job.id) if job.state == "done" else None
-    return seen if isinstance(seen, Preview) else None
 
 
 def _perplexity(loss: float) -> str:

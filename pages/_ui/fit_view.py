@@ -24,15 +24,22 @@ def replaced_preview(plan: Plan) -> Preview | None:
 
     if networks:
         many = "networks" if len(networks) > 1 else "network"
-        result = asked(spec, f"Train the {many} and measure the loss", f"Training the {many}", live)
+        result = asked(spec, f"Train the {many} and measure the loss", "The replacement", live)
     else:
-        job = quick(spec, "Fitting the replacement", live=live)
+        job = quick(spec, "The replacement", live=live)
         result = state.store().result(job.id) if job.state == "done" else None
     if not isinstance(result, ReplaceResult):
         return None
-    with st.expander("How the fit went", expanded=bool(networks)):
-        _curves(plan, result, key=f"curve_{job_id}")
     return result.preview
+
+
+def how_it_went(plan: Plan, expanded: bool) -> None:
+    """The curves of a plan whose networks are fitted; `expanded` shows those of trained ones at once."""
+    spec = state.workspace().replace_spec(plan)
+    result = jobs.result(state.store(), spec)
+    if isinstance(result, ReplaceResult):
+        with st.expander("How the fit went", expanded=expanded and bool(trained_edits(plan))):
+            _curves(plan, result, key=f"curve_{jobs.job_id(spec)}")
 
 
 def trained_edits(plan: Plan) -> list[Replace]:

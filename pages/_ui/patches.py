@@ -17,7 +17,7 @@ ON_MAPS = ("cka", "cka_rbf")
 
 def patches_tool(num_layers: int) -> list[Block]:
     """Outline what SLM merges at the settings here, which are the Plan page's too; its search runs when asked for."""
-    if not st.toggle("Outline the patches that SLM merges", key=state.seed("patches_on", False)):
+    if not st.toggle("Outline the patches of sliding layer merging (SLM)", key=state.seed("patches_on", False)):
         return []
     try:
         with st.expander("Settings of sliding layer merging"):

@@ -1,8 +1,10 @@
 """Put something in the place of the cut blocks: a fitted linear map, a trained layer, small networks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
 from pages._ui.fit_view import trained_edits
@@ -33,9 +35,11 @@ def replace_panel(plan: Plan) -> None:
     name = st.selectbox("In their place", list(by_name), key=key, format_func=lambda n: by_name[n].label)
     network = by_name[name or NETWORKS[0].name]
     st.caption(f"{network.what} {PLACES[network.place]} Source: {linked(network.source)}.")
-    if network.place == "first layer":
-        blocks = _parts(blocks)
-    fit = _training(Fit()) if network.trained else Fit()
+    fit = Fit()
+    if network.trained:
+        columns = st.columns(4)
+        blocks = _parts(columns[0], blocks)
+        fit = _training(columns[1:], fit)
     try:
         replaced = Plan(plan.num_layers, (*uncut(plan), *_replacements(blocks, network, fit)))
     except UserError as error:
@@ -45,20 +49,18 @@ def replace_panel(plan: Plan) -> None:
     st.button(f"{verb}: {describe(replaced)}", on_click=_use, args=(replaced,), icon=":material/swap_horiz:")
 
 
-def _parts(blocks: list[Block]) -> list[Block]:
+def _parts(place: DeltaGenerator, blocks: list[Block]) -> list[Block]:
     """The blocks split as the user says, each part with a network of its own."""
-    most = max(len(block) for block in blocks) // PAIR
-    if most <= 1:
-        return blocks
+    most = max(1, max(len(block) for block in blocks) // PAIR)
     hint = "Several networks share a block: each learns the work of its part. Each keeps one layer."
     key = state.seed("networks_per_block", 1, among=range(1, most + 1))
-    count = int(st.number_input("Networks per block", 1, most, key=key, help=hint))
+    count = int(place.number_input("Networks per block", 1, most, key=key, help=hint, disabled=most == 1))
     return [part for block in blocks for part in split(block, count, least=PAIR)]
 
 
-def _training(usual: Fit) -> Fit:
+def _training(places: Sequence[DeltaGenerator], usual: Fit) -> Fit:
     """How long and how fast a network learns, and what from."""
-    a, b, c = st.columns(3)
+    a, b, c = places
     steps = int(a.number_input("Training steps", 10, 100_000, key=state.seed("fit_steps", usual.steps), step=50))
     key, hint = state.seed("fit_rate", usual.first_rate), "At the start; it falls to a quarter along half a cosine."
     rate = b.number_input("Learning rate", 1e-6, 1e-1, key=key, format="%.1e", help=hint)

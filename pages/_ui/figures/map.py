@@ -102,11 +102,16 @@ def block_words(start: int, stop: int, num_layers: int) -> str:
     return f"drop {named(tuple(range(start, stop)))} ({stop - start} of {num_layers})"
 
 
+def in_sentence(what: Measure) -> str:
+    """The measure's label inside a sentence: "cosine similarity", but "RBF CKA (unbiased)"."""
+    first, second = what.label[:2]
+    return what.label if second.isupper() else first.lower() + what.label[1:]
+
+
 def value_words(what: Measure, value: float, error: float) -> str:
     """ "cosine similarity 0.983 ± 0.002", the error being one standard error, left out where it is not known."""
-    label = what.label[0].lower() + what.label[1:]
     spread = f" ± {error:.3f}" if np.isfinite(error) else ""
-    return f"{label} {value:.3f}{spread} {what.unit}".rstrip()
+    return f"{in_sentence(what)} {value:.3f}{spread} {what.unit}".rstrip()
 
 
 # --- what is drawn on the map ---------------------------------------------------------------------------------------

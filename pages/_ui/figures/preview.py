@@ -2,52 +2,100 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from pages._ui.figures.frame import frame
 from pages._ui.figures.map import tick_step
 from pages._ui.theme import LIGHT, SMALL_PX, Palette
-from prune_core.types import Plan, Preview
+from prune_core.types import Merge, Plan, Preview, Replace
 from prune_core.wording import describe, ranges
 
+FAR = 5.0
+"""A cut whose change of loss is so many times the median one is drawn at the upper edge, lest it squash the others."""
 
-def loss_preview(history: Sequence[Preview], palette: Palette = LIGHT) -> go.Figure:
+
+def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palette = LIGHT) -> go.Figure:
     """The change of loss (nats per token, ± one standard error) of each preview over how many layers it removes.
 
-    history: oldest first; the last is drawn as the current one.
+    Labelled are `now` and the best of each number of layers. Changes far above the others are triangles at the upper
+    edge, with their number.
     """
+    current = [] if now is None else [now]
+    history = [*earlier, *current]
+    top, edge = _ends([_change(preview) for preview in history])
+    best = {id(preview) for preview in [*_best_of_each_size(history), *current]}
+    most = max((len(preview.plan.removed) for preview in history), default=1)
     figure = go.Figure()
-    for previews, name, colour, size in (
-        (history[:-1], "earlier", palette.donor, 9),
-        (history[-1:], "now", palette.removed, 13),
+    for previews, name, colour, size, symbol in (
+        (earlier, "earlier", palette.donor, 9, "circle"),
+        (current, "now", palette.removed, 13, "diamond"),
     ):
+        sizes = [len(preview.plan.removed) for preview in previews]
+        far = [_change(preview) > top for preview in previews]
         figure.add_scatter(
-            x=[len(preview.plan.removed) for preview in previews],
-            y=[preview.loss - preview.donor_loss for preview in previews],
-            error_y=dict(array=[preview.delta_stderr for preview in previews], color=colour, thickness=1.5, width=4),
+            x=sizes,
+            y=[edge if out else _change(preview) for preview, out in zip(previews, far, strict=True)],
+            error_y=dict(
+                array=[0.0 if out else preview.delta_stderr for preview, out in zip(previews, far, strict=True)],
+                color=colour,
+                thickness=1.5,
+                width=4,
+            ),
             mode="markers+text",
             name=name,
-            marker=dict(size=size, color=colour, symbol="diamond" if name == "now" else "circle"),
-            text=[f"  {_short(preview.plan)}" for preview in previews],
-            textposition="middle right",
+            marker=dict(size=size, color=colour, symbol=["triangle-up" if out else symbol for out in far]),
+            text=[
+                _label(preview, out) if out or id(preview) in best else ""
+                for preview, out in zip(previews, far, strict=True)
+            ],
+            textposition=["middle left" if count > most / 2 else "middle right" for count in sizes],
             textfont=dict(size=SMALL_PX, color=palette.text if name == "now" else palette.muted),
             customdata=[_preview_words(preview) for preview in previews],
             hovertemplate="%{customdata}<extra></extra>",
             cliponaxis=False,
         )
-    most = max((len(preview.plan.removed) for preview in history), default=1)
-    frame(figure, palette, margin={"l": 64, "r": 24, "t": 34, "b": 52}, height=300, showlegend=len(history) > 1)
+    frame(figure, palette, margin={"l": 64, "r": 24, "t": 34, "b": 52}, height=320, showlegend=len(history) > 1)
     step = tick_step(most + 1)
     figure.update_xaxes(title_text="layers removed", range=[-0.6, most + 1], dtick=step, showgrid=False, zeroline=False)
-    figure.update_yaxes(title_text="change of loss, nats per token (± 1 SE)", nticks=6, zeroline=True)
+    figure.update_yaxes(title_text="change of loss, nats/token (± 1 SE)", nticks=6, zeroline=True)
     return figure
 
 
+def _change(preview: Preview) -> float:
+    return preview.loss - preview.donor_loss
+
+
+def _ends(changes: list[float]) -> tuple[float, float]:
+    """The largest change that is not far above the others, and where those that are stand."""
+    limit = FAR * float(np.median(np.abs(changes))) if changes else 0.0
+    near = [change for change in changes if change <= limit] or changes or [0.0]
+    return max(near), max(near) + 0.25 * (max(near) - min([0.0, *near]))
+
+
+def _best_of_each_size(history: Sequence[Preview]) -> list[Preview]:
+    best: dict[int, Preview] = {}
+    for preview in history:
+        size = len(preview.plan.removed)
+        if size not in best or _change(preview) < _change(best[size]):
+            best[size] = preview
+    return list(best.values())
+
+
+def _label(preview: Preview, far: bool) -> str:
+    words = f"{_short(preview.plan)} {_change(preview):+.2f}" if far else _short(preview.plan)
+    return f"  {words}  "
+
+
 def _short(plan: Plan) -> str:
-    """The layers that go, for a label; what else a plan does is told on hover."""
-    return ranges(plan.removed) or ("parts only" if plan.edits else "none")
+    """The layers that go, and how where they are not dropped, for a label; the rest is told on hover."""
+    if not plan.removed:
+        return "parts only" if plan.edits else "none"
+    how = {f"by {edit.by}" for edit in plan.edits if isinstance(edit, Replace)}
+    how |= {"merged" for edit in plan.edits if isinstance(edit, Merge)}
+    return " ".join([ranges(plan.removed), *sorted(how)])
 
 
 def _preview_words(preview: Preview) -> str:
-    delta = f"{preview.loss - preview.donor_loss:+.3f} ± {preview.delta_stderr:.3f} nats per token"
+    delta = f"{_change(preview):+.3f} ± {preview.delta_stderr:.3f} nats per token"
     return f"{describe(preview.plan)}<br>{delta}<br>loss {preview.loss:.3f}, donor {preview.donor_loss:.3f}"

@@ -1,13 +1,18 @@
 """What a method looked at on its way to a plan, in order: one mark a candidate, filled where it was taken."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
 from pages._ui.figures.frame import frame
+from pages._ui.figures.map import tick_step
 from pages._ui.theme import LIGHT, Palette
 from prune_core.methods import Step
 from prune_core.wording import describe
+
+WIDE = 32
+"""Letters of an axis title that fit beside the plot."""
 
 
 def trajectory(steps: Sequence[Step], score: str, at: int, palette: Palette = LIGHT) -> go.Figure:
@@ -28,6 +33,8 @@ def trajectory(steps: Sequence[Step], score: str, at: int, palette: Palette = LI
             hovertemplate="step %{x}: %{y:.4f}<br>%{text}<extra></extra>",
         )
     figure.add_vline(x=at, line=dict(color=palette.removed, width=1.5, dash="dot"))
-    figure.update_xaxes(title=dict(text="step"))
-    figure.update_yaxes(title=dict(text=score or "score"))
-    return frame(figure, palette, height=280)
+    frame(figure, palette, height=300)
+    figure.update_layout(margin_l=90, margin_t=34)
+    figure.update_xaxes(title_text="step", dtick=tick_step(len(steps)), zeroline=False, showgrid=False)
+    figure.update_yaxes(title_text="<br>".join(wrap(score or "score", WIDE)), nticks=6, zeroline=False)
+    return figure
