@@ -6,6 +6,7 @@ The same specs, pipeline and store as the app, so whatever is run here shows up 
 import typer
 
 from prune_core.commands import choosing, keeping, looking, running
+from prune_core.commands.recipe import recipe
 from prune_core.types import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -16,7 +17,7 @@ app.command()(looking.dropmap)
 app.command()(looking.skillmap)
 app.command()(choosing.methods)
 app.command("plan")(choosing.choose_layers)
-app.command()(running.recipe)
+app.command()(recipe)
 app.command()(running.run)
 app.command()(running.push)
 app.command()(running.mergekit)

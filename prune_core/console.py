@@ -8,12 +8,12 @@ from prune_core.correlation import agreements
 from prune_core.damage import DropMap, least_damage
 from prune_core.measures import best_blocks, block_influence, measure, measured
 from prune_core.methods import METHODS, Method, settings_of
-from prune_core.reports import Metric
+from prune_core.reports import Agreement, Metric
 from prune_core.skill_words import block_name, readings, skill_name
 from prune_core.skills import SkillMap
 from prune_core.specs import Job, PlanResult, RunResult
 from prune_core.types import LayerStats, ModelInfo, Preview
-from prune_core.wording import bytes_in_words, describe, metric_in_words, named, seconds_in_words
+from prune_core.wording import bytes_in_words, describe, metric_in_words, named, retained, seconds_in_words
 
 
 class ProgressLine:
@@ -116,14 +116,30 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
 
 
 def show_comparison(result: RunResult) -> None:
-    """Before and after, a line a metric, then what each model wrote."""
-    print(f"{'':34} {'donor':>24} {'pruned':>24}")
+    """Before and after, a line a metric; what is left of each skill; what each model wrote."""
+    print(f"{'± is one standard error':46} {'donor':>24} {'pruned':>24}")
     donor = {(m.task, m.name): m for m in result.donor.metrics}
     for metric in result.pruned.metrics:
         before = donor.get((metric.task, metric.name))
-        print(f"{_title(metric):34} {metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}")
+        print(f"{_title(metric):46} {metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}")
+    if result.agreement is not None:
+        _show_agreement(result.agreement)
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
         print(f"\n{before.prompt!r}\n  donor:  {before.text!r}\n  pruned: {after.text!r}")
+
+
+def _show_agreement(agreement: Agreement) -> None:
+    if agreement.retention:
+        print(
+            "\nWhat is left of each skill (paired on the same items; intervals by bootstrap, p by McNemar's exact test)"
+        )
+    for row in agreement.retention:
+        print(
+            f"  {row.task + ' ' + row.metric:40} {retained(row)}; {row.lost} items lost, {row.won} won of {row.items:,}"
+        )
+    print("\nAgreement with the donor (± is one standard error)")
+    for metric in agreement.metrics:
+        print(f"  {_title(metric):40} {metric_in_words(metric)}  ({metric.note})")
 
 
 def _spread(error: float) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-from prune_core.reports import Metric
+from prune_core.reports import Metric, Retention
 from prune_core.types import PARTS, Block, Drop, DropPart, Merge, Part, Plan, Replace, UserError
 
 
@@ -104,3 +104,12 @@ def seconds_in_words(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def retained(skill: Retention) -> str:
+    """What became of a skill: "-7.0 points, 95 % interval -9.1 to -5.0, p < 0.001", or that no loss was measured."""
+    low, high = f"{100 * skill.low:+.1f}", f"{100 * skill.high:+.1f}"
+    if skill.verdict == "kept":
+        return f"no loss measured: within {low} to {high} points"
+    p = "" if skill.p_value is None else ", p < 0.001" if skill.p_value < 0.001 else f", p = {skill.p_value:.3f}"
+    return f"{100 * skill.change:+.1f} points, 95 % interval {low} to {high}{p}"

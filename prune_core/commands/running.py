@@ -7,19 +7,9 @@ from typing import Annotated
 import typer
 
 from prune_core import catalogue, console, jobs, serial, worker
-from prune_core.commands.asking import answer, depth, make_runner, model_ref
-from prune_core.commands.options import (
-    By,
-    Column,
-    Device,
-    Layers,
-    Precision,
-    Replaced,
-    Text,
-)
+from prune_core.commands.asking import answer, make_runner
 from prune_core.recipes import read_recipe
 from prune_core.specs import (
-    Evaluation,
     PushResult,
     PushSpec,
     RunResult,
@@ -27,42 +17,9 @@ from prune_core.specs import (
 )
 from prune_core.store import Store, home, write_text
 from prune_core.types import (
-    Calibration,
-    HeldOut,
     UserError,
 )
-from prune_core.wording import describe, plan_from_words
-
-
-def recipe(
-    out: Annotated[Path, typer.Argument(help="Where to write the recipe.")],
-    layers: Layers = "",
-    replace: Replaced = "",
-    by: By = "linear",
-    model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
-    text: Text = "demo",
-    heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
-    column: Column = "text",
-    joined: Annotated[bool, typer.Option(help="Score the held-out text as one stream, as is the custom.")] = False,
-    context: Annotated[int, typer.Option(help="Context length of the perplexity, in tokens.")] = 256,
-    stride: Annotated[int, typer.Option(help="Stride of the perplexity, in tokens.")] = 128,
-    tasks: Annotated[str, typer.Option(help="lm-eval tasks, separated by commas; '' for none.")] = "demo_skills",
-    task_folder: Annotated[str, typer.Option(help="Folder of task YAML files, or 'demo'.")] = "demo",
-    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to continue; may be given several times.")] = None,
-    device: Device = "auto",
-    dtype: Precision = "auto",
-) -> None:
-    """Write a recipe file: which model, which layers to drop or replace, and what to measure before and after."""
-    ref = model_ref(model, device, dtype)
-    evaluation = Evaluation(
-        heldout=HeldOut(heldout, column=column, context=context, stride=stride, joined=joined),
-        tasks=tuple(filter(None, tasks.split(","))),
-        task_folder=task_folder,
-        prompts=tuple(prompt or Evaluation().prompts),
-    )
-    plan = plan_from_words(depth(ref), layers, replace, by)
-    write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
-    print(f"Wrote {out}: {describe(plan)}. Run it with: python -m prune_core run {out}")
+from prune_core.wording import describe
 
 
 def run(

@@ -106,14 +106,19 @@ def _metrics(model: PreTrainedModel, settings: SpeedSettings, timings: list[Timi
 
 
 def _speed_ups(settings: SpeedSettings, base: list[Timing], other: list[Timing], label: str) -> tuple[Metric, ...]:
-    note = f"against {label}, {_rounds(settings)}, ratio within each round"
+    """Pruned / donor speed, round by round; prefill's is the ratio of the times to first token, too."""
+    pairs = list(zip(base, other, strict=True))
     return tuple(
-        _median(f"{name} speed-up", settings, "x", True, np.array(ratios), note)
+        _median(f"{name} speed-up", settings, "x", True, ratios, f"against {label}, {_paired(settings, ratios)}")
         for name, ratios in (
-            ("prefill", [a.first_s / b.first_s for a, b in zip(base, other, strict=True)]),
-            ("decode", [a.rest_s / b.rest_s for a, b in zip(base, other, strict=True)]),
+            ("prefill", np.array([a.first_s / b.first_s for a, b in pairs])),
+            ("decode", np.array([a.rest_s / b.rest_s for a, b in pairs])),
         )
     )
+
+
+def _paired(settings: SpeedSettings, ratios: np.ndarray) -> str:
+    return f"{_rounds(settings)}, ratio within each round, from {ratios.min():.2f} to {ratios.max():.2f}"
 
 
 def _median(
