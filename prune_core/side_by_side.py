@@ -48,9 +48,9 @@ def beside(runs: Sequence[Named]) -> Table:
     """The runs as columns, after their donors: one donor's column where its figures are the same."""
     donors: dict[tuple[Metric, ...], str] = {}
     for name, result in runs:
-        quality = _lasting(result.donor.metrics)
-        if quality not in donors:
-            donors[quality] = "donor" if not donors else f"donor of {name}"
+        shared = result.donor.metrics if len(runs) == 1 else _lasting(result.donor.metrics)
+        if shared not in donors:
+            donors[shared] = "donor" if not donors else f"donor of {name}"
     columns = [*donors, *(_pruned(result) for _, result in runs)]
     kinds = {_kind(metric): metric for column in columns for metric in reversed(column)}
     ordered = dict.fromkeys(_kind(metric) for column in columns[len(donors) :] + columns for metric in column)
