@@ -78,6 +78,16 @@ class SkillMap:
         """bool [S, K]: whether the change is more than `CLEAR` of its standard errors."""
         return np.abs(self.change) > CLEAR * self.change_stderr
 
+    @cached_property
+    def mean_change(self) -> np.ndarray:
+        """float64 [S]: the mean of `change` over the skills, each counting alike."""
+        return self.change.mean(1)
+
+    @cached_property
+    def mean_change_stderr(self) -> np.ndarray:
+        """Of `mean_change`: the skills have different items, so their errors are independent."""
+        return np.sqrt(np.square(self.change_stderr).sum(1)) / len(self.skills)
+
     def only(self, metric: str) -> "SkillMap":
         """The same map of the skills under `metric` alone."""
         kept = [skill.metric == metric for skill in self.skills]

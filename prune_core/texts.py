@@ -66,10 +66,10 @@ def mean_kl(pair: TextPair) -> float:
     return sum(token.kl for token in pair.tokens) / len(pair.tokens) if pair.tokens else float("nan")
 
 
-def departure_words(pair: TextPair, new_tokens: int) -> str:
+def departure_words(pair: TextPair) -> str:
     """ "departs at token 14: donor ' mill', pruned ' river'"; tokens are counted from 1."""
     if pair.departure is None:
-        return f"writes the same text as the donor, to the end ({new_tokens} tokens at most)"
-    told = (repr(token) if token else "ends" for token in (pair.departure.donor, pair.departure.pruned))
-    donor, pruned = told
+        count = len(pair.tokens)
+        return f"writes the donor's text, token for token ({count} token{'s' if count != 1 else ''})"
+    donor, pruned = (repr(token) if token else "ends" for token in (pair.departure.donor, pair.departure.pruned))
     return f"departs at token {pair.departure.at + 1}: donor {donor}, pruned {pruned}"

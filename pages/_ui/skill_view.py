@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.choice import add_or_replace, choice_bar
-from pages._ui.figures.skills import WITHIN, skill_map
+from pages._ui.figures.skills import skill_map
 from pages._ui.progress import job_panel
 from prune_core import jobs
 from prune_core.skill_words import readings
@@ -71,10 +71,13 @@ def _show(job_id: str, plan: Plan, live: bool = False) -> None:
         st.markdown("\n".join(f"- {sentence}" for sentence in readings(skills)))
     _map(skills, plan, live)
     st.caption(
-        f"{metric}, {found.note}; {len(found.starts)} of {found.planned} measured in {seconds_in_words(found.seconds)}. "
-        f"{WITHIN} marks a change within {CLEAR:g} standard errors (paired over the items), which may be chance."
+        f"Accuracy ({metric}) against the donor's; {found.note}. {len(found.starts)} of {found.planned} measured, in "
+        f"{seconds_in_words(found.seconds)}. A dot marks a change within {CLEAR:g} standard errors (paired over the "
+        "items), which may be chance; among many cells a few pass that mark by chance too. Outlined: chosen layers."
     )
     if not live:
+        st.write("**Click a cell to put its layers into the choice, or to take them out.**")
+        choice_bar(plan)
         csv = skills_csv(found)
         st.download_button("Download CSV", csv, "skills.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
@@ -96,8 +99,6 @@ def _map(skills: SkillMap, plan: Plan, live: bool) -> None:
     st.plotly_chart(
         figure, theme=None, width="stretch", key=key, on_select=clicked, selection_mode="points", config=CONFIG
     )
-    st.write("**Click a cell to put its layer into the choice, or to take it out.**")
-    choice_bar(plan)
 
 
 CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}

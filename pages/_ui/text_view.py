@@ -27,7 +27,7 @@ def text_view(plan: Plan) -> None:
     store, job_id = state.store(), state.workspace().text_id
     asked = store.spec(job_id) if job_id else None
     asked = asked if isinstance(asked, TextSpec) else None
-    against = _against(plan, asked)
+    against = _against(plan)
     if not against:
         st.info("There is nothing to compare with yet: choose layers, or build a run.", icon=":material/info:")
         st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
@@ -40,12 +40,15 @@ def text_view(plan: Plan) -> None:
             _show(job_id, asked)
 
 
-def _against(plan: Plan, asked: TextSpec | None) -> dict[str, str]:
-    """What can be compared with the donor, in words: the choice by hooks, and the built runs of this model."""
-    model = state.workspace().model.path
-    found = {BY_HOOKS: f"{describe(plan).capitalize()}: by hooks, nothing is built"} if plan.edits else {}
-    built = [e for e in catalogue.entries(state.store()) if e.state == "done" and e.model == model][:RUNS_LISTED]
-    return found | {e.id: f"{e.title.capitalize()}: built {e.made}" for e in built}
+def _against(plan: Plan) -> dict[str, str]:
+    """What can be compared with the donor, in words, the best first: this choice as it was built, as a checkpoint
+    writes faster; the choice by hooks; other built runs of this model."""
+    model, words = state.workspace().model.path, describe(plan)
+    runs = [run for run in catalogue.entries(state.store()) if run.state == "done" and run.model == model]
+    built = {run.id: f"{run.title[:1].upper()}{run.title[1:]}: built {run.made}" for run in runs[:RUNS_LISTED]}
+    same = {run.id: built[run.id] for run in runs[:RUNS_LISTED] if run.plan == words}
+    hooks = {BY_HOOKS: f"{words.capitalize()}: by hooks, nothing is built"} if plan.edits else {}
+    return same | hooks | built
 
 
 def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
@@ -54,10 +57,8 @@ def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
         hint = "An empty line begins the next prompt."
         key = state.seed("own_prompts", "\n\n".join(spec.prompts))
         text = st.text_area("Prompts", key=key, height=120, help=hint)
-        names, last = list(against), state.workspace().run_id
-        first = names.index(last) if last in names else 0
         hint = "A built checkpoint writes faster: it has a KV cache."
-        name = st.selectbox("Pruned model", names, first, format_func=lambda n: against[n], help=hint)
+        name = st.selectbox("Pruned model", list(against), format_func=lambda n: against[n], help=hint)
         a, b, c, d = st.columns(4, vertical_alignment="bottom")
         new = int(a.number_input("New tokens", 1, 2048, key=state.seed("own_tokens", spec.new_tokens)))
         hint = "0 takes the likeliest token each time; 1 draws as the model thinks."
@@ -67,7 +68,7 @@ def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
         seed = int(c.number_input("Seed", 0, 2**31 - 1, key=state.seed("own_seed", spec.seed), help=hint))
         asked_for = d.form_submit_button("Write", type="primary", icon=":material/edit:", width="stretch")
     if asked_for and name:
-        prompts = tuple(filter(str.strip, text.replace("\r", "").split("\n\n"))) or ("",)
+        prompts = tuple(piece.strip("\n") for piece in text.split("\n\n") if piece.strip()) or ("",)
         _ask(plan, name, prompts, new, heat, seed)
 
 
@@ -93,17 +94,17 @@ def _show(job_id: str, spec: TextSpec) -> None:
     took = f" In {seconds_in_words(found.seconds)}." if all(pair.finished for pair in found.pairs) else ""
     st.caption(f"{describe(spec.plan).capitalize()}, by {how}; {heat}.{took}")
     for place, pair in enumerate(found.pairs):
-        _pair(pair, spec.new_tokens, place)
+        _pair(pair, place)
 
 
-def _pair(pair: TextPair, new_tokens: int, place: int) -> None:
+def _pair(pair: TextPair, place: int) -> None:
     shared = pair.shared if pair.finished else max(len(pair.donor), len(pair.pruned))
     left, right = st.columns(2)
     left.html(_card("Donor", pair.prompt, pair.donor, shared, state.palette().donor))
     right.html(_card("Pruned", pair.prompt, pair.pruned, shared, state.palette().removed))
     if not pair.finished:
         return
-    st.markdown(f"**The pruned model {_plain(departure_words(pair, new_tokens))}.**")
+    st.markdown(f"**The pruned model {_plain(departure_words(pair))}.**")
     if pair.tokens:
         st.caption(
             f"Read along the donor's text ({len(pair.tokens)} tokens), both models hold the same token most likely at "
@@ -114,7 +115,7 @@ def _pair(pair: TextPair, new_tokens: int, place: int) -> None:
 
 
 def _card(label: str, prompt: str, text: str, shared: int, colour: str) -> str:
-    """One text as HTML: the prompt bold, what comes after `shared` characters marked. Nothing of it is taken as HTML."""
+    """One text as HTML, escaped: the prompt bold, what comes after `shared` characters marked."""
     border = state.palette().border
     marked = f'<mark style="background:{colour}33;color:inherit">{html.escape(text[shared:])}</mark>'
     return (

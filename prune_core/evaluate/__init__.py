@@ -5,7 +5,9 @@
                     (task_list.py finds the tasks, harness.py scores them)
     speed.py        prefill and decode speed, models in turn
     memory.py       parameters, weights, KV cache, peak memory, disk
-    generate.py     greedy text, one token at a time
+    choices.py      the same tasks answered again and again, item by item, for maps of skills
+    generate.py     text, one token at a time
+    departure.py    the donor's text scored by both models, token by token
     forward.py      how all of them call a model: context limit, last logits only
 
 Everything returns `Metric`s that carry their unit, standard error and settings. Nothing here changes a model.
