@@ -88,7 +88,7 @@ def _pick(name: str, metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The metric that the key `name` stands for."""
     if name == "accuracy":
         return _mean_accuracy(metrics)
-    names = {"kl": ("KL", "KL per token"), "disk": ("checkpoint",)}.get(name, (name,))
+    names = {"kl": ("KL from donor",), "disk": ("checkpoint",)}.get(name, (name,))
     return next((m for m in metrics if m["name"] in names), None)
 
 

@@ -15,7 +15,7 @@ from prune_core.pipeline.planning import fitted_file
 from prune_core.replacements.files import REPLACEMENT, load_weights
 from prune_core.residents import Resident
 from prune_core.specs import RunResult, RunSpec
-from prune_core.store import Store
+from prune_core.store import Store, whole
 from prune_core.transform import mergekit
 from prune_core.transform.edits import check_buildable
 from prune_core.transform.surgery import build
@@ -33,7 +33,8 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
         check_buildable(spec.plan)
         fitted = fitted_file(store, resident, spec, progress)
         if fitted is not None:
-            shutil.copy(fitted, store.folder(run_id) / REPLACEMENT)
+            with whole(store.folder(run_id) / REPLACEMENT) as unfinished:
+                shutil.copy(fitted, unfinished)
         progress.stage("building the checkpoint", 2)
         built = build(donor.model, spec.plan, "cpu", load_weights(fitted)).to(getattr(torch, donor.info.stored_dtype))
         progress.advance()

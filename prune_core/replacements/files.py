@@ -21,8 +21,12 @@ def save_fitted(file: Path, weights: dict[str, Tensor], curves: Curves) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     tensors |= {f"{CURVE}{name}": torch.from_numpy(curve) for name, curve in curve_arrays(curves).items()}
     unfinished = file.with_name(f".{file.name}-{os.getpid()}")
-    save_file(tensors, unfinished)
-    os.replace(unfinished, file)
+    try:
+        save_file(tensors, unfinished)
+        os.replace(unfinished, file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def load_weights(file: Path | None) -> dict[str, Tensor]:
