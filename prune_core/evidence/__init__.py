@@ -1,6 +1,7 @@
 """Evidence for searches: plans measured on the loaded model and the calibration text, each of them once.
 
-runs.py runs planned models on cached states, taylor.py takes gradients. A search asks by `methods.Evidence`.
+runs.py runs planned models on cached states, taylor.py takes gradients, influence.py compares states. A search asks by
+`methods.Evidence`.
 """
 
 import math
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prune_core.capture import Batch
+from prune_core.evidence.influence import part_influence
 from prune_core.evidence.runs import PlannedRuns, fates
 from prune_core.evidence.taylor import taylor
 from prune_core.layer_runs import Recording
@@ -102,12 +104,11 @@ class Search:
 
     def taylor(self) -> np.ndarray:
         """Taylor importance of each layer, float64 [L]; see taylor.py."""
-        keys = [("taylor", layer) for layer in range(self.num_layers)]
-        if any(key not in self._known for key in keys):
-            scores = taylor(self._runs, self._loaded.stack.layers, self._progress.advance)
-            self._known |= dict(zip(keys, scores.tolist(), strict=True))
-            self.measured += 1
-        return np.array([self._known[key] for key in keys])
+        return self._of_layers("taylor", taylor, (self.num_layers,))
+
+    def part_influence(self) -> np.ndarray:
+        """How much attention and MLP of each layer change the hidden state, float64 [2, L]; see influence.py."""
+        return self._of_layers("part influence", part_influence, (2, self.num_layers))
 
     def settle(self, plan: Plan) -> None:
         """Keep the states along `plan`, for the plans to come that share its lower layers."""
@@ -118,6 +119,15 @@ class Search:
 
     def record(self, step: Step) -> None:
         self.steps.append(step)
+
+    def _of_layers(self, what: str, measure: Callable[..., np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+        """An array of the donor's own, kept among the known measurements number by number."""
+        keys = [(what, *place) for place in np.ndindex(shape)]
+        if any(key not in self._known for key in keys):
+            values = measure(self._runs, self._loaded.stack.layers, self._progress.advance)
+            self._known |= dict(zip(keys, values.ravel().tolist(), strict=True))
+            self.measured += 1
+        return np.array([self._known[key] for key in keys]).reshape(shape)
 
     def _once(self, what: str, plan: Plan, measure: Callable[[], float]) -> float:
         key = (what, fates(plan))

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Union
 
 from prune_core.methods.base import Evidence, Measured, Method, Step
 from prune_core.methods.baselines import EvenlySpaced, LastLayers, RandomLayers
+from prune_core.methods.blockpruner import BlockPruner
 from prune_core.methods.blocks import AlikeBlock, BlockDistance, DeepestLayers, Streamline
 from prune_core.methods.evopress import EvoPress
 from prune_core.methods.laco import LaCo
+from prune_core.methods.llm_drop import LLMDrop
 from prune_core.methods.settings import Setting, from_words, settings_of, with_words
 from prune_core.methods.shortened_llama import ShortenedLoss, ShortenedTaylor
 from prune_core.methods.shortgpt import ShortGPT
@@ -26,6 +28,8 @@ METHODS: tuple[type[Method], ...] = (
     ShortenedTaylor,
     ShortenedLoss,
     EvoPress,
+    BlockPruner,
+    LLMDrop,
     LastLayers,
     EvenlySpaced,
     RandomLayers,

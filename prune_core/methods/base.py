@@ -227,7 +227,7 @@ def drop_block(evidence: Evidence, scores: Sequence[float], size: int, best: int
 
 def drop_parts(num_layers: int, parts: Collection[tuple[Part, int]]) -> Plan:
     """The plan that drops these parts of these layers; a layer that loses both is dropped whole."""
-    gone = {part: {layer for which, layer in parts if which == part} for part in PARTS}
+    gone: dict[Part, set[int]] = {part: {layer for which, layer in parts if which == part} for part in PARTS}
     whole = set.intersection(*gone.values())
     dropped = drop_plan(num_layers, list(whole)).edits
     halves = [DropPart(part, tuple(sorted(layers - whole))) for part, layers in gone.items() if layers - whole]

@@ -165,3 +165,75 @@ def block_cosines(model: PreTrainedModel, sentences: list[Tensor], size: int) ->
             pair = hidden[start].double(), hidden[start + size].double()
             cosines[start].append(nn.functional.cosine_similarity(*pair, dim=-1))
     return [torch.cat(each).mean().item() for each in cosines]
+
+
+# --- attention and MLP apart ------------------------------------------------------------------------------------------
+
+
+class MaskedLayer(nn.Module):
+    """A Llama layer with some of its parts left out, as BlockPruner's released code runs it."""
+
+    def __init__(self, layer: nn.Module, masked: set[str]) -> None:
+        super().__init__()
+        self.layer, self.masked = layer, masked
+
+    def forward(self, states: Tensor, **given) -> Tensor:
+        if "attention" not in self.masked:
+            states = states + self.layer.self_attn(self.layer.input_layernorm(states), **given)[0]
+        if "mlp" not in self.masked:
+            states = states + self.layer.mlp(self.layer.post_attention_layernorm(states))
+        return states
+
+
+def blockpruner(
+    model: PreTrainedModel, sentences: list[Tensor], remove: int
+) -> tuple[list[tuple[str, int]], list[float]]:
+    """The parts in the order of removal, and every candidate's summed negative log likelihood."""
+    layers = model.model.layers
+    candidates = [(part, number) for part in ("attention", "mlp") for number in range(len(layers))]
+    removed: list[tuple[str, int]] = []
+    seen = []
+    for _ in range(remove):
+        lowest, choice = float("inf"), None
+        for candidate in candidates:
+            if candidate in removed:
+                continue
+            gone = [*removed, candidate]
+            model.model.layers = nn.ModuleList(
+                MaskedLayer(layer, {part for part, place in gone if place == number})
+                for number, layer in enumerate(layers)
+            )
+            likelihood = negative_log_likelihood(model, [], sentences)
+            seen.append(likelihood)
+            if likelihood < lowest:
+                lowest, choice = likelihood, candidate
+        removed.append(choice)
+    model.model.layers = layers
+    return removed, seen
+
+
+def part_importance(model: PreTrainedModel, sentences: list[Tensor]) -> dict[tuple[str, int], float]:
+    """LLM-Drop's 1 - cos(x, x + part(norm(x))), mean over all tokens, x taken at the norm before the part."""
+    caught: dict[str, Tensor] = {}
+    found: dict[tuple[str, int], list[Tensor]] = {}
+
+    def note(name):
+        return lambda _module, args, out: caught.update(
+            {name: args[0] if name == "input" else out[0] if isinstance(out, tuple) else out}
+        )
+
+    for number, layer in enumerate(model.model.layers):
+        for part, norm, module in (
+            ("attention", layer.input_layernorm, layer.self_attn),
+            ("mlp", layer.post_attention_layernorm, layer.mlp),
+        ):
+            hooks = [norm.register_forward_hook(note("input")), module.register_forward_hook(note("output"))]
+            for ids in sentences:
+                with torch.no_grad():
+                    model(ids, use_cache=False)
+                x = caught["input"].double()
+                cosines = nn.functional.cosine_similarity(x, x + caught["output"].double(), dim=-1)
+                found.setdefault((part, number), []).append(1 - cosines.flatten())
+            for hook in hooks:
+                hook.remove()
+    return {key: torch.cat(values).mean().item() for key, values in found.items()}

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
+from prune_core.types import PARTS, DropPart, Plan
 from tests.core.tiny import tiny_ids, tiny_loaded, tiny_model
 
 OUTPUTS = ("o_proj", "down_proj", "c_proj", "dense", "dense_4h_to_h", "out_proj", "fc2")
@@ -39,8 +40,15 @@ def alike_model(family: str, layers: int, difference: float = 0.3, seed: int = 0
 
 
 def planted_model(family: str, layers: int, planted: tuple[int, ...]) -> PreTrainedModel:
-    """A tiny model in which the `planted` layers, and no others, add nothing to the hidden states."""
+    """A tiny model in which the `planted` layers, and no others, add nothing to the hidden states.
+
+    It is sure of what it says, so that whatever is taken from it costs something on its own words.
+    """
     model = tiny_model(family, layers)
+    norm = find_stack(model).norm
+    assert norm is not None
+    for parameter in norm.parameters():
+        parameter.data.mul_(8)
     for number in planted:
         _scale(find_stack(model).layers[number], 0.0)
     return model
@@ -59,6 +67,13 @@ def sentences(batches: list[Batch]) -> list[Tensor]:
     """Each sequence by itself, int64 [1, T], without padding."""
     rows = [(ids, mask) for batch in batches for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
     return [ids[None, : int(mask.sum())] for ids, mask in rows]
+
+
+def parts_gone(plan: Plan) -> set[tuple[str, int]]:
+    """Every attention and MLP that `plan` takes away, of dropped layers and of those that stay."""
+    whole = {(part, layer) for layer in plan.removed for part in PARTS}
+    halves = {(edit.part, layer) for edit in plan.edits if isinstance(edit, DropPart) for layer in edit.layers}
+    return whole | halves
 
 
 def _scale(layer: nn.Module, by: float) -> None:

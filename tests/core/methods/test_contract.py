@@ -6,8 +6,11 @@ import torch
 from prune_core.capture import Batch
 from prune_core.evidence import Search
 from prune_core.methods import METHODS, Measured, Method, method_named
+from prune_core.methods.llm_drop import LLMDrop
 from prune_core.similarity import measure_all
-from prune_core.types import Merge
+from prune_core.stack import find_stack
+from prune_core.transform.parts import silent
+from prune_core.types import PARTS, Drop, DropPart, Merge
 from tests.core.methods.models import loaded, planted_model
 from tests.core.tiny import tiny_ids
 
@@ -37,7 +40,27 @@ def stats(model, batches):
 def test_layers_that_do_nothing_go(model, batches, stats, name):
     method = method_named(name)
     evidence = Search(loaded(model), batches) if method.needs == "search" else Measured(LAYERS, stats)
-    assert method.plan(evidence, len(PLANTED)).removed == PLANTED
+    plan = method.plan(evidence, len(PLANTED))
+    assert (plan.edits[0].changed if name == "llm_drop" else plan.removed) == PLANTED
+    assert len(plan.edits) == 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ["blockpruner", "llm_drop"])
+def test_parts_that_do_nothing_go(name, part):
+    model = planted_model("llama", LAYERS, ())
+    for number in PLANTED:
+        for weight in silent(find_stack(model).layers[number], part):
+            find_stack(model).layers[number].get_parameter(weight).zero_()
+    method = LLMDrop(part) if name == "llm_drop" else method_named(name)
+    budget = len(PLANTED) if name == "llm_drop" else len(PLANTED) // 2
+    plan = method.plan(Search(loaded(model), own_words(model)), budget)
+    assert plan.edits == (DropPart(part, PLANTED),)
+
+
+def test_joint_finds_layers_of_which_both_parts_do_nothing(model, batches):
+    plan = LLMDrop("joint").plan(Search(loaded(model), batches), len(PLANTED))
+    assert plan.edits == (Drop(PLANTED),)
 
 
 @pytest.mark.parametrize("rule", ["rdsc", "telescoped"])

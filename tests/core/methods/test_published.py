@@ -7,11 +7,12 @@ from prune_core.evidence import Search
 from prune_core.methods import Measured, method_named
 from prune_core.methods.blocks import BlockDistance, Streamline
 from prune_core.methods.laco import LaCo
+from prune_core.methods.llm_drop import LLMDrop
 from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.similarity import measure_all
 from prune_core.transform.surgery import build
 from tests.core.methods import literal
-from tests.core.methods.models import alike_model, loaded, ragged_batches, sentences
+from tests.core.methods.models import alike_model, loaded, parts_gone, ragged_batches, sentences
 
 LAYERS = 9
 BATCHES = ragged_batches((20, 13, 7, 16), batch=3)
@@ -75,6 +76,29 @@ def test_sleb(model):
     assert plan.removed == tuple(sorted(removed))
     assert [step.plan.removed for step in search.steps if step.accepted][-1] == plan.removed
     assert [step.score for step in search.steps] == pytest.approx([nll / tokens for nll in seen], abs=1e-5)
+
+
+def test_blockpruner(model):
+    search = Search(loaded(model), BATCHES)
+    plan = method_named("blockpruner").plan(search, 3)
+    removed, seen = literal.blockpruner(model, sentences(BATCHES), 6)
+    tokens = sum(ids.shape[1] - 1 for ids in sentences(BATCHES))
+    assert parts_gone(plan) == set(removed)
+    assert [step.score for step in search.steps] == pytest.approx([nll / tokens for nll in seen], abs=1e-5)
+    for rounds, step in enumerate((step for step in search.steps if step.accepted), start=1):
+        assert parts_gone(step.plan) == set(removed[:rounds])
+
+
+@pytest.mark.parametrize("part", ["attention", "mlp", "joint"])
+def test_llm_drop(model, part):
+    importance = literal.part_importance(model, sentences(BATCHES))
+    importance = {key: value for key, value in importance.items() if part in (key[0], "joint")}
+    order = sorted(importance, key=lambda key: importance[key])
+    for budget in range(1, LAYERS):
+        search = Search(loaded(model), BATCHES)
+        plan = LLMDrop(part).plan(search, budget)
+        assert parts_gone(plan) == set(order[: budget * (2 if part == "joint" else 1)])
+        assert [step.score for step in search.steps] == pytest.approx(sorted(importance.values()), abs=1e-5)
 
 
 @pytest.mark.parametrize("size", range(1, LAYERS))

@@ -9,7 +9,7 @@ from prune_core.layer_runs import Recording
 from prune_core.methods import method_named
 from prune_core.stack import find_stack
 from prune_core.transform.preview import planned, preview
-from prune_core.types import Cancelled, Drop, Merge, Plan, drop_plan
+from prune_core.types import Cancelled, Drop, DropPart, Merge, Plan, drop_plan
 from tests.core.methods.models import alike_model, loaded, ragged_batches
 
 LAYERS = 6
@@ -21,6 +21,7 @@ PLANS = (
     drop_plan(LAYERS, [1, 2, 3, 4, 5]),
     Plan(LAYERS, (Merge(2, (3, 4)),)),
     Plan(LAYERS, (Drop((0,)), Merge(1, (2,), "telescoped"), Merge(3, (4, 5), "rdsc", (-1, 2)))),
+    Plan(LAYERS, (DropPart("attention", (1, 4)), DropPart("mlp", (2,)), Drop((3,)))),
 )
 
 
@@ -100,6 +101,12 @@ def test_nothing_is_measured_twice_even_by_another_search(model):
     assert again.steps == first.steps
     one_edit, two = drop_plan(LAYERS, [1, 4]), Plan(LAYERS, (Drop((4,)), Drop((1,))))
     assert again.loss(one_edit) == again.loss(two) and again.measured == 1
+    one_edit, two = (
+        Plan(LAYERS, edits) for edits in ((DropPart("mlp", (1, 4)),), (DropPart("mlp", (4,)), DropPart("mlp", (1,))))
+    )
+    assert again.loss(one_edit) == again.loss(two) and again.measured == 2
+    again.part_influence(), Search(loaded(model), BATCHES, known=known).part_influence()
+    assert again.measured == 3
 
 
 def test_only_layers_above_the_change_run(model, monkeypatch):
