@@ -194,7 +194,7 @@ Spec = (
 class RunResult:
     """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made.
 
-    `agreement` is None in results of older versions.
+    `agreement` is None in results of older versions. `build_seconds` is None where an earlier attempt built it.
     """
 
     donor: Report
@@ -203,6 +203,7 @@ class RunResult:
     versions: dict[str, str]
     seconds: float
     agreement: Agreement | None = None
+    build_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
     begun = time.monotonic()
     donor = resident.loaded
-    folder = store.folder(run_id) / CHECKPOINT
+    folder, took = store.folder(run_id) / CHECKPOINT, None
     if not folder.exists():
         check_buildable(spec.plan)
         fitted = fitted_file(store, resident, spec, progress)
@@ -36,15 +36,17 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
             with whole(store.folder(run_id) / REPLACEMENT) as unfinished:
                 shutil.copy(fitted, unfinished)
         progress.stage("building the checkpoint", 2)
+        started = time.monotonic()
         built = build(donor.model, spec.plan, "cpu", load_weights(fitted)).to(getattr(torch, donor.info.stored_dtype))
         progress.advance()
         export.export(built, donor.tokenizer, folder, spec, notes=_mergekit(spec, donor))
         del built
+        took = time.monotonic() - started
     pruned_ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
     pruned = load(pruned_ref, progress)
 
     before, after, agreed = compare(store, run_id, spec, donor, pruned, folder, progress)
-    result = RunResult(before, after, CHECKPOINT, _versions(donor), time.monotonic() - begun, agreed)
+    result = RunResult(before, after, CHECKPOINT, _versions(donor), time.monotonic() - begun, agreed, took)
     export.write_card(folder, spec, result)
     return result
 
