@@ -60,7 +60,7 @@ def status(store: Store, run_id: str) -> Job | None:
     entries = [entry.name.split("-", 2)[2] for entry in waiting(store)]
     if run_id in entries:
         ensure_worker(store)  # a job must not wait for ever for a worker that died
-        return replace(job, ahead=entries.index(run_id) + int(_current(store) not in (None, run_id)))
+        return replace(job, ahead=entries.index(run_id) + int(running(store) not in (None, run_id)))
     _kill_if_overdue(store, job)
     alive = is_locked(store.folder(run_id) / "lock") or (job.state == "queued" and _is_being_moved(store, run_id))
     return job if alive else _bury(store, run_id)
@@ -121,6 +121,11 @@ def worker_pid(store: Store) -> int | None:
     return _worker(store).get("pid") if is_locked(store.home / "worker.lock") else None
 
 
+def running(store: Store) -> str | None:
+    """The id of the job that the worker runs now, or None."""
+    return _worker(store).get("job") if worker_pid(store) else None
+
+
 def ensure_worker(store: Store) -> None:
     """Start the worker unless one lives. It leads a session of its own, so Ctrl+C in the terminal does not reach it."""
     if is_locked(store.home / "worker.lock"):
@@ -161,20 +166,16 @@ def _worker(store: Store) -> dict:
         return {}
 
 
-def _current(store: Store) -> str | None:
-    return _worker(store).get("job") if worker_pid(store) else None
-
-
 def _kill_if_overdue(store: Store, job: Job) -> None:
     with suppress(FileNotFoundError):
         asked = (store.folder(job.id) / "cancel").stat().st_mtime
-        if time.time() - asked > GRACE_S and _current(store) == job.id:
+        if time.time() - asked > GRACE_S and running(store) == job.id:
             stop_worker(store)
 
 
 def _is_being_moved(store: Store, run_id: str) -> bool:
     """Whether a job that is neither in the queue nor locked is on its way: into the queue, or to the worker."""
-    if _current(store) == run_id:
+    if running(store) == run_id:
         return True
     with suppress(FileNotFoundError):
         return time.time() - (store.folder(run_id) / "progress.json").stat().st_mtime < QUEUING_S

@@ -46,10 +46,10 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
     if job is not None and job.state != "done":
         job_panel(job_id, "Measuring what dropping every block costs", draw_again_once_doubled)
     if isinstance(drops, DropMap):
-        _show(stats, drops, name, plan, adds)
+        _show(stats, drops, name, plan, adds, grows=job is not None and job.state in ("queued", "running"))
 
 
-def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool) -> None:
+def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, grows: bool) -> None:
     st.caption(
         f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {drops.planned} calibration texts, "
         f"in {seconds_in_words(drops.seconds)}; uncut, the loss is {drops.donor_loss:.3f} nats per token."
@@ -77,6 +77,6 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool) 
         style = st.column_config.NumberColumn(format="%.2f")
         columns = {"All blocks": style, "Blocks of one size": style}
         st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="agreements")
-        sets_view(drops, damage)
+        sets_view(drops, damage, grows)
     scatter = similarity_against_damage(stats, drops, name, damage, state.palette())
     st.plotly_chart(scatter, theme=None, width="stretch", key="scatter")

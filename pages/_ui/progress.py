@@ -43,7 +43,20 @@ def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
             st.progress(share if job.state == "running" else 0.0, text=f"**{title}**: {_words(job)}")
             if st.button("Cancel", key=f"cancel_{job_id}"):
                 jobs.cancel(state.store(), job_id)
+        if job.ahead:
+            _before(job_id)
         live()
+
+
+def _before(job_id: str) -> None:
+    """The job that runs now, of whatever page or browser tab, and a way to stop it for the one that waits."""
+    now = jobs.running(state.store())
+    job = jobs.status(state.store(), now) if now and now != job_id else None
+    if job is not None and job.state == "running":
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Now running: {_words(job)}")
+            if st.button("Cancel that one", key=f"cancel_before_{job_id}"):
+                jobs.cancel(state.store(), job.id)
 
 
 def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], None] = nothing_more) -> Job:

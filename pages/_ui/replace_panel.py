@@ -12,8 +12,8 @@ from pages._ui.picking import blocks_of, cut_layers, split, uncut
 from pages._ui.progress import start
 from pages._ui.sources import linked
 from prune_core.fitting import NETWORKS, Fit, Network
-from prune_core.types import Block, Plan, Replace, UserError
-from prune_core.wording import describe, named
+from prune_core.types import Drop, Plan, Replace, UserError
+from prune_core.wording import describe
 
 PLACES = {
     "layer before": "It is folded into the layer below: the export is a plain model without added parameters.",
@@ -35,13 +35,13 @@ def replace_panel(plan: Plan) -> None:
     name = st.selectbox("In their place", list(by_name), key=key, format_func=lambda n: by_name[n].label)
     network = by_name[name or NETWORKS[0].name]
     st.caption(f"{network.what} {PLACES[network.place]} Source: {linked(network.source)}.")
-    fit = Fit()
+    fit, count = Fit(), 1
     if network.trained:
         columns = st.columns(4)
-        blocks = _parts(columns[0], blocks)
+        count = _networks_per_block(columns[0], max(len(block) for block in blocks))
         fit = _training(columns[1:], fit)
     try:
-        replaced = Plan(plan.num_layers, (*uncut(plan), *_replacements(blocks, network, fit)))
+        replaced = replaced_plan(plan, network, fit, count)
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -49,13 +49,27 @@ def replace_panel(plan: Plan) -> None:
     st.button(f"{verb}: {describe(replaced)}", on_click=_use, args=(replaced,), icon=":material/swap_horiz:")
 
 
-def _parts(place: DeltaGenerator, blocks: list[Block]) -> list[Block]:
-    """The blocks split as the user says, each part with a network of its own."""
-    most = max(1, max(len(block) for block in blocks) // PAIR)
-    hint = "Several networks share a block: each learns the work of its part. Each keeps one layer."
+def replaced_plan(plan: Plan, network: Network, fit: Fit, count: int = 1) -> Plan:
+    """The plan with `network` in the place of each block that it cuts; `count` networks share a block.
+
+    A network that takes a layer's place leaves single layers dropped. Raises UserError where there are no others.
+    """
+    blocks = blocks_of(cut_layers(plan))
+    if network.place != "first layer":
+        return Plan(plan.num_layers, (*uncut(plan), *(Replace(block, network.name, fit) for block in blocks)))
+    parts = [part for block in blocks if len(block) >= PAIR for part in split(block, count, least=PAIR)]
+    if not parts:
+        raise UserError(f"{network.label} in the place of a single layer saves nothing: choose two neighbours or more.")
+    single = tuple(block.start for block in blocks if len(block) < PAIR)
+    dropped = (Drop(single),) if single else ()
+    return Plan(plan.num_layers, (*uncut(plan), *dropped, *(Replace(part, network.name, fit) for part in parts)))
+
+
+def _networks_per_block(place: DeltaGenerator, longest: int) -> int:
+    most = max(1, longest // PAIR)
+    hint = "Several networks share a block: each learns the work of its part and keeps one layer."
     key = state.seed("networks_per_block", 1, among=range(1, most + 1))
-    count = int(place.number_input("Networks per block", 1, most, key=key, help=hint, disabled=most == 1))
-    return [part for block in blocks for part in split(block, count, least=PAIR)]
+    return int(place.number_input("Networks per block", 1, most, key=key, help=hint, disabled=most == 1))
 
 
 def _training(places: Sequence[DeltaGenerator], usual: Fit) -> Fit:
@@ -67,17 +81,6 @@ def _training(places: Sequence[DeltaGenerator], usual: Fit) -> Fit:
     key, hint = state.seed("fit_lm", usual.lm_weight), "0 learns the hidden state alone; above, the next token too."
     share = c.number_input("Share of next-token loss", 0.0, 1.0, key=key, step=0.1, help=hint)
     return replace(usual, steps=steps, first_rate=rate, last_rate=rate / 4, lm_weight=share)
-
-
-def _replacements(blocks: list[Block], network: Network, fit: Fit) -> tuple[Replace, ...]:
-    """`network` in the place of each block. Raises UserError where it cannot stand there."""
-    alone = [block for block in blocks if network.place == "first layer" and len(block) < PAIR]
-    if alone:
-        layer = named(alone[0].layers)
-        raise UserError(
-            f"{network.label} in the place of {layer} alone would save no layer: choose a block of two layers or more."
-        )
-    return tuple(Replace(block, network.name, fit) for block in blocks)
 
 
 def _use(plan: Plan) -> None:

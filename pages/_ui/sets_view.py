@@ -20,8 +20,11 @@ COUNT = 5
 ADDED, MEASURED = "Added up", "Measured"
 
 
-def sets_view(drops: DropMap, damage: Damage) -> None:
-    """The sets that cost least by adding up, each measured on request, with both numbers; one click chooses one."""
+def sets_view(drops: DropMap, damage: Damage, grows: bool) -> None:
+    """The sets that cost least by adding up, each measured on request, with both numbers; one click chooses one.
+
+    They can be measured once the map no longer `grows`, which changes what they are.
+    """
     st.write("**The best set of blocks for a budget**")
     most = max(1, drops.num_layers - 1)
     key = state.seed("sets_budget", max(1, drops.num_layers // 4), among=range(1, most + 1))
@@ -34,13 +37,25 @@ def sets_view(drops: DropMap, damage: Damage) -> None:
     rows = [_row(each, known.get(each.layers)) for each in found]
     number = st.column_config.NumberColumn(format="%+.3f")
     columns = {ADDED: number, MEASURED: number, "±": st.column_config.NumberColumn(format="%.3f")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="sets")
+    picked = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config=columns,
+        width="stretch",
+        key="sets",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
     st.caption(
         "Change of loss, nats per token. Adding up the blocks' own damage leaves out how blocks interact; measuring "
         "runs the model without all of them. ± is one standard error of the measured change."
     )
-    _measure([specs[each.layers] for each in found if each.layers not in known])
-    _choose(drops.num_layers, found)
+    if not grows:
+        _measure([specs[each.layers] for each in found if each.layers not in known])
+    row = next((row for row in picked.selection.rows if row < len(found)), 0)
+    plan = _plan(drops.num_layers, found[row].layers)
+    label = f"Choose {named(plan.removed)}" + (" (the best)" if row == 0 else "")
+    st.button(label, on_click=state.choose, args=(plan,), width="stretch", help="Another one: select its row.")
 
 
 def _measure(left: list[PreviewSpec]) -> None:
@@ -55,13 +70,6 @@ def _measure(left: list[PreviewSpec]) -> None:
         try_again(*left)
     elif left:
         st.button("Measure these sets", on_click=start, args=tuple(left), icon=":material/play_arrow:")
-
-
-def _choose(num_layers: int, found: list[Candidate]) -> None:
-    by_words = {ranges(each.layers): each.layers for each in found}
-    words = st.selectbox("Set", list(by_words), key="set_chosen", label_visibility="collapsed")
-    plan = _plan(num_layers, by_words[words or next(iter(by_words))])
-    st.button(f"Choose {named(plan.removed)}", on_click=state.choose, args=(plan,), width="stretch")
 
 
 def _in_loss(each: Candidate, drops: DropMap) -> Candidate:

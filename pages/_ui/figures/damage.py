@@ -144,8 +144,8 @@ def similarity_against_damage(
     )
     figure.update_layout(margin_t=36, margin_l=76)
     unit = f" ({what.unit})" if what.unit else ""
-    figure.update_xaxes(title=f"{what.label}{unit} of the block's two ends", zeroline=False)
-    figure.update_yaxes(title=f"{NAMES[damage]}, nats/token", type="log", dtick=1, exponentformat="none")
+    figure.update_xaxes(title_text=f"{what.label}{unit} of the block's two ends", zeroline=False)
+    figure.update_yaxes(title_text=f"{NAMES[damage]}, nats/token", type="log", dtick=1, exponentformat="none")
     return figure
 
 

@@ -49,7 +49,7 @@ def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palet
                 _label(preview, out) if out or id(preview) in best else ""
                 for preview, out in zip(previews, far, strict=True)
             ],
-            textposition=["middle left" if count > most / 2 else "middle right" for count in sizes],
+            textposition=["top left" if count > most / 2 else "bottom right" for count in sizes],
             textfont=dict(size=SMALL_PX, color=palette.text if name == "now" else palette.muted),
             customdata=[_preview_words(preview) for preview in previews],
             hovertemplate="%{customdata}<extra></extra>",
