@@ -81,8 +81,12 @@ def write_card(folder: str | Path, spec: RunSpec, result: RunResult | None = Non
     """Write (or write again, once there is a result) the model card of the checkpoint in `folder`, in one step."""
     card = Path(folder) / CARD
     unfinished = card.with_name(f".{CARD}.unfinished-{os.getpid()}")
-    unfinished.write_text(model_card(spec, result), encoding="utf-8")
-    os.replace(unfinished, card)
+    try:
+        unfinished.write_text(model_card(spec, result), encoding="utf-8")
+        os.replace(unfinished, card)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
