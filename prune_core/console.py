@@ -130,13 +130,10 @@ def show_comparison(result: RunResult) -> None:
 
 def _show_agreement(agreement: Agreement) -> None:
     if agreement.retention:
-        print(
-            "\nWhat is left of each skill (paired on the same items; intervals by bootstrap, p by McNemar's exact test)"
-        )
+        print("\nWhat is left of each skill (same items, paired: bootstrap intervals, p by McNemar's exact test)")
     for row in agreement.retention:
-        print(
-            f"  {row.task + ' ' + row.metric:40} {retained(row)}; {row.lost} items lost, {row.won} won of {row.items:,}"
-        )
+        name = f"{row.task} {row.metric}"
+        print(f"  {name:40} {retained(row)}; {row.lost} items lost, {row.won} won of {row.items:,}")
     print("\nAgreement with the donor (± is one standard error)")
     for metric in agreement.metrics:
         print(f"  {_title(metric):40} {metric_in_words(metric)}  ({metric.note})")

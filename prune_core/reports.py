@@ -85,9 +85,16 @@ class Retention:
         return self.pruned - self.donor
 
     @property
-    def verdict(self) -> Literal["lost", "kept", "gained"]:
-        """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies."""
-        return "lost" if self.high < 0 else "gained" if self.low > 0 else "kept"
+    def verdict(self) -> Literal["lost", "kept", "gained", "unclear"]:
+        """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies.
+
+        "unclear" where interval and test disagree, as they may for few items.
+        """
+        if self.low <= 0 <= self.high:
+            return "kept"
+        if self.p_value is not None and self.p_value >= 0.05:
+            return "unclear"
+        return "lost" if self.high < 0 else "gained"
 
 
 @dataclass(frozen=True)

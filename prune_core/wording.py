@@ -112,4 +112,5 @@ def retained(skill: Retention) -> str:
     if skill.verdict == "kept":
         return f"no loss measured: within {low} to {high} points"
     p = "" if skill.p_value is None else ", p < 0.001" if skill.p_value < 0.001 else f", p = {skill.p_value:.3f}"
-    return f"{100 * skill.change:+.1f} points, 95 % interval {low} to {high}{p}"
+    unclear = "unclear, " if skill.verdict == "unclear" else ""
+    return f"{unclear}{100 * skill.change:+.1f} points, 95 % interval {low} to {high}{p}"

@@ -98,13 +98,13 @@ def run(model, folder: Path, *tasks: str, limit: int | None = None) -> dict[tupl
     return {(metric.task, metric.name): metric for metric in found}
 
 
-def command_line(folder: Path, model, work: Path) -> dict:
+def command_line(folder: Path, model, work: Path, task: str = "tiny_skills", *more: str) -> dict:
     """The results that `python -m lm_eval` writes for the saved model."""
     model.save_pretrained(work / "model")
     tiny_tokenizer().save_pretrained(work / "model")
     command = [sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--device", "cpu", "--batch_size", "64"]
     command += ["--model_args", f"pretrained={work / 'model'},dtype=float32"]
-    command += ["--tasks", "tiny_skills", "--include_path", str(folder), "--output_path", str(work / "out")]
+    command += ["--tasks", task, "--include_path", str(folder), "--output_path", str(work / "out"), *more]
     quiet = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
     # There the file beside the YAML is found only from its own folder.
     done = subprocess.run(command, cwd=folder, env=os.environ | quiet, capture_output=True, text=True, check=False)
