@@ -5,8 +5,8 @@ import streamlit as st
 from pages._ui import state
 from pages._ui.choice import need_stats
 from pages._ui.comparison import show_comparison
+from pages._ui.evaluation_form import evaluation_form
 from pages._ui.export import show_export
-from pages._ui.forms import evaluation_form
 from pages._ui.progress import job_panel
 from pages._ui.skill_view import skill_view
 from pages._ui.text_view import text_view

@@ -3,13 +3,11 @@
 Every widget is seeded from the workspace once (state.seed) and then left alone, so that typing never loses the focus.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from pages._ui.state import seed
-from prune_core.specs import Evaluation, SpeedSettings
 from prune_core.types import Calibration, HeldOut, ModelRef
 
 DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
@@ -46,63 +44,15 @@ def model_form(now: ModelRef) -> ModelRef:
 
 def calibration_form(now: Calibration) -> Calibration:
     """Choose the text on which layers are compared."""
-    source, subset, split, column = _text_source("Calibration text", now, "calibration")
+    source, subset, split, column = text_source("Calibration text", now, "calibration")
     a, b, c = st.columns(3)
-    samples = _number(a, "Texts", "samples", now.samples, 2, 4096, "Documents drawn. More give smaller errors.")
-    seq_len = _number(b, "Tokens each", "seq_len", now.seq_len, 8, 8192, "Each document is cut to this many tokens.")
-    chosen_seed = _number(c, "Seed", "seed", now.seed, 0, 2**31 - 1, "The same seed draws the same documents.")
+    samples = number(a, "Texts", "samples", now.samples, 2, 4096, "Documents drawn. More give smaller errors.")
+    seq_len = number(b, "Tokens each", "seq_len", now.seq_len, 8, 8192, "Each document is cut to this many tokens.")
+    chosen_seed = number(c, "Seed", "seed", now.seed, 0, 2**31 - 1, "The same seed draws the same documents.")
     return Calibration(source, subset, split, column, samples, seq_len, chosen_seed)
 
 
-def evaluation_form(now: Evaluation) -> Evaluation:
-    """Choose what is measured before and after the cut."""
-    a, b = st.columns(2, gap="large")
-    with a:
-        heldout = _heldout_form(now.heldout)
-    with b:
-        hint = "Names of lm-eval tasks, comma between; empty for none."
-        tasks = st.text_input("Tasks", key=seed("tasks", ", ".join(now.tasks)), help=hint)
-        c, d = st.columns(2)
-        hint = "A folder of task YAML files; 'demo' for the skills of the demo model."
-        folder = c.text_input("Folder of tasks", key=seed("task_folder", now.task_folder or ""), help=hint)
-        limit = _number(d, "Items per task", "limit", now.task_limit or 0, 0, 100_000, "0 takes all of them.")
-        hint = "One a line. Both models continue each, word by likeliest word."
-        prompts = st.text_area("Prompts to continue", key=seed("prompts", "\n".join(now.prompts)), help=hint)
-    speed = _speed_form(now.speed)
-    return replace(
-        now,
-        heldout=heldout,
-        tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
-        task_folder=folder.strip() or None,
-        task_limit=limit or None,
-        prompts=tuple(line for line in prompts.splitlines() if line.strip()),
-        speed=speed,
-    )
-
-
-def _heldout_form(now: HeldOut) -> HeldOut:
-    source, subset, split, column = _text_source("Held-out text, for perplexity", now, "heldout")
-    a, b, c = st.columns(3)
-    context = _number(a, "Context", "context", now.context, 8, 131072, "Tokens the model sees at once.")
-    stride = _number(b, "Stride", "stride", now.stride, 1, 131072, "Tokens the window moves each time.")
-    limit = _number(c, "Tokens at most", "max_tokens", now.max_tokens, 128, 10_000_000, "Scoring stops there.")
-    hint = "The custom for WikiText-2. Otherwise every document is scored by itself."
-    joined = st.checkbox("Score as one stream", key=seed("joined", now.joined), help=hint)
-    return HeldOut(source, subset, split, column, context, stride, limit, joined)
-
-
-def _speed_form(now: SpeedSettings) -> SpeedSettings:
-    a, b, c, d = st.columns(4)
-    return replace(
-        now,
-        batch=_number(a, "Speed: batch", "speed_batch", now.batch, 1, 512, "Sequences at once."),
-        prompt_tokens=_number(b, "Prompt tokens", "speed_prompt", now.prompt_tokens, 1, 65536, "Read before writing."),
-        new_tokens=_number(c, "New tokens", "speed_new", now.new_tokens, 2, 4096, "Written one by one."),
-        repeats=_number(d, "Repeats", "speed_repeats", now.repeats, 3, 100, "Timed rounds of each model, in turn."),
-    )
-
-
-def _text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str, str | None, str, str]:
+def text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str, str | None, str, str]:
     """(source, subset, split, column) of a text."""
     key = seed(f"{name}_kind", DEMO_TEXT if now.source == "demo" else OWN_TEXT)
     if st.segmented_control(label, (DEMO_TEXT, OWN_TEXT), key=key, required=True) == DEMO_TEXT:
@@ -117,7 +67,8 @@ def _text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str
     return source.strip(), subset.strip() or None, split.strip(), column.strip()
 
 
-def _number(place: Any, label: str, name: str, now: int, least: int, most: int, hint: str) -> int:
+def number(place: Any, label: str, name: str, now: int, least: int, most: int, hint: str) -> int:
+    """A whole number from `least` to `most`, drawn in `place`."""
     return int(place.number_input(label, least, most, key=seed(name, now), step=1, help=hint))
 
 
