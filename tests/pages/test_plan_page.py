@@ -1,0 +1,162 @@
+"""The plan page: methods compared, replacements with their curves; no worker runs here unless a test says so."""
+
+import time
+
+import numpy as np
+import pytest
+
+from pages._ui.figures.fitting import ridge_curves, training_curves
+from pages._ui.method_table import agreement_words
+from pages._ui.state import Workspace
+from prune_core import jobs
+from prune_core.fitting import Fit
+from prune_core.measures import blocks_passing
+from prune_core.methods import METHODS, Measured, method_named
+from prune_core.serial import dumps
+from prune_core.specs import Job, PlanSpec, PreviewSpec, ReplaceResult, ReplaceSpec
+from prune_core.store import write_text
+from prune_core.types import Block, Calibration, Merge, ModelRef, Plan, Preview, Replace, drop_plan
+from tests.pages.synthetic import synthetic
+from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
+
+__all__ = ["maps", "navigation", "store"]  # fixtures
+
+NOW = ModelRef(), Calibration()
+CURVE = np.array([[0, np.nan, 0.7], [10, 0.6, 0.5], [20, 0.5, 0.4]])
+
+
+def choose(store, plan: Plan) -> None:
+    """The next session starts with this plan."""
+    write_text(store.home / "workspaces" / "abcd.json", dumps(Workspace(chosen={"demo": plan})))
+
+
+def keep_preview(store, plan: Plan, loss: float) -> None:
+    keep(store, PreviewSpec(*NOW, plan), Preview(plan, 1.5, loss, 0.01, 8000, 0.4))
+
+
+def stopped(store, spec, state: str, error: str | None = None) -> None:
+    store.save_spec(jobs.job_id(spec), spec)
+    store.save_job(Job(jobs.job_id(spec), spec.kind, state, error=error))
+
+
+def pressed(app, label: str) -> None:
+    next(button for button in app.button if button.label.startswith(label)).click().run()
+    assert not app.exception
+
+
+# --- methods compared -----------------------------------------------------------------------------------------------
+
+
+def test_methods_are_compared_by_loss_and_a_stopped_one_says_why_and_can_be_tried_again(store):
+    short, deepest, laco = (method_named(name).at_budget() for name in ("shortgpt", "deepest", "laco"))
+    keep_preview(store, short.plan(Measured(LAYERS, maps()), 4), 1.9)
+    keep_preview(store, deepest.plan(Measured(LAYERS, maps()), 4), 1.7)
+    search = PlanSpec(*NOW, laco, 4)
+    stopped(store, search, "failed", "Memory ran out.")
+    app = page("plan")
+    app.multiselect(key="compared").set_value(["shortgpt", "deepest", "laco"]).run()
+    pressed(app, "Compare them")
+    table = app.dataframe[0].value
+    assert list(table["Method"]) == [deepest.label, short.label, laco.label]
+    assert list(table["Loss"][:2]) == [1.7, 1.9]
+    assert table["Not there yet"][2] == "its search: Memory ran out."
+    assert "Removed by all 2: layers 11 to 12; by 1: layers 9 to 10, 13 to 14." in words(app)
+    assert jobs.waiting(store) == [] and jobs.worker_pid(store) is None
+    pressed(app, "Try again")
+    try:
+        assert store.job(jobs.job_id(search)).state in ("queued", "running")
+    finally:
+        jobs.stop_worker(store)
+
+
+def test_who_agrees_on_which_layer():
+    plans = {"a": drop_plan(8, [2, 3]), "b": drop_plan(8, [3, 4]), "c": drop_plan(8, [3, 6])}
+    assert agreement_words(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
+    assert agreement_words({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method.needs == "similarity"])
+def test_a_slider_plans_again_at_once_on_80_layers(method):
+    """Bound: 0.1 s of one core, several times what it takes, for every budget."""
+    evidence = Measured(80, synthetic(81))
+    for budget in (1, 20, 60):
+        begun = time.process_time()
+        plan = method().plan(evidence, budget)
+        assert time.process_time() - begun < 0.1
+        assert len(plan.removed) == budget
+
+
+def test_a_threshold_outlines_again_at_once_on_80_layers():
+    values = synthetic(81).values["cosine"]
+    for threshold in (0.1, 0.5, 0.9):
+        begun = time.process_time()
+        blocks_passing("cosine", values, threshold)
+        assert time.process_time() - begun < 0.1
+
+
+def test_a_merge_plan_can_be_edited_by_hand_and_taken_back(store):
+    merged = Plan(LAYERS, (Merge(8, (9, 10)),), "laco")
+    keep_preview(store, merged, 1.8)
+    keep_preview(store, drop_plan(LAYERS, [9, 10]), 1.6)
+    choose(store, merged)
+    app = page("plan")
+    assert "Merge layers 9 to 10 into layer 8" in words(app)
+    assert "gives up what else the plan does" in words(app)
+    pressed(app, "Apply")
+    assert "Drop layers 9 to 10 (2 of 16)" in words(app)
+    pressed(app, "Undo")
+    assert "Merge layers 9 to 10 into layer 8" in words(app)
+
+
+# --- replacements ---------------------------------------------------------------------------------------------------
+
+
+def trained_plan(steps: int = 20) -> Plan:
+    return Plan(LAYERS, (Replace(Block(9, 13), "layer", Fit(steps=steps)),))
+
+
+def test_training_waits_until_it_is_asked_for(store):
+    choose(store, trained_plan())
+    app = page("plan")
+    assert any(button.label == "Train the network and measure the loss" for button in app.button)
+    assert jobs.waiting(store) == [] and jobs.worker_pid(store) is None
+
+
+def test_a_trained_replacement_shows_its_loss_and_its_curve(store):
+    plan = trained_plan()
+    result = ReplaceResult(plan, {"9-13": CURVE}, Preview(plan, 1.5, 1.62, 0.01, 8000, 0.4), 9.0)
+    keep(store, ReplaceSpec(*NOW, plan), result)
+    choose(store, plan)
+    app = page("plan")
+    assert app.metric[0].value == "1.620"
+    assert "1 is as bad as dropping it" in words(app)
+    assert not any(button.label.startswith("Train the network") for button in app.button)
+
+
+def test_a_cancelled_training_can_be_tried_again(store):
+    stopped(store, ReplaceSpec(*NOW, trained_plan()), "cancelled")
+    choose(store, trained_plan())
+    app = page("plan")
+    assert "The replacement was cancelled" in words(app)
+    assert any(button.label == "Try again" for button in app.button)
+
+
+def test_training_curves_say_what_one_means():
+    figure = training_curves({"9-13": CURVE}, Fit(steps=20))
+    held_back, taught = figure.data
+    assert list(held_back.y) == [0.7, 0.5, 0.4] and list(taught.x) == [0, 10, 20]
+    assert figure.layout.yaxis.title.text == "error (1 = block dropped)"
+    assert figure.layout.annotations[0].text == "block dropped"
+    mixed = training_curves({"9-13": CURVE, "2-4": CURVE}, Fit(steps=20, lm_weight=0.5))
+    assert [trace.name for trace in mixed.data][::2] == [
+        "layers 2 to 3, held-back text",
+        "layers 9 to 12, held-back text",
+    ]
+    assert not mixed.layout.annotations
+
+
+def test_the_ridge_that_was_kept_stands_out_and_the_plain_cut_is_named():
+    curve = np.array([[np.inf, np.nan, 1.5], [0.1, np.nan, 1.4], [10, np.nan, 1.6]])
+    (line,) = ridge_curves({"9-13": curve}).data
+    assert list(line.x) == ["0.1", "10", "plain cut"] and list(line.y) == [1.4, 1.6, 1.5]
+    assert line.marker.size[0] > line.marker.size[1]
