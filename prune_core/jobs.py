@@ -57,7 +57,7 @@ def status(store: Store, run_id: str) -> Job | None:
     job = store.job(run_id)
     if job is None or job.state in FINISHED:
         return job
-    entries = [entry.name.split("-", 2)[2] for entry in waiting(store)]
+    entries = waiting_ids(store)
     if run_id in entries:
         ensure_worker(store)  # a job must not wait for ever for a worker that died
         return replace(job, ahead=entries.index(run_id) + int(running(store) not in (None, run_id)))
@@ -104,6 +104,11 @@ def waiting(store: Store) -> list[Path]:
     return sorted((store.home / "queue").glob("[01]-*"))
 
 
+def waiting_ids(store: Store) -> list[str]:
+    """The ids of the jobs that wait, next first."""
+    return [entry.name.split("-", 2)[2] for entry in waiting(store)]
+
+
 def is_locked(path: Path) -> bool:
     """Whether a living process holds the lock at `path`."""
     try:
@@ -131,7 +136,7 @@ def ensure_worker(store: Store) -> None:
     if is_locked(store.home / "worker.lock"):
         return
     orphan = _worker(store).get("job")
-    if orphan:
+    if orphan and orphan not in waiting_ids(store):  # queued again since, it is no orphan
         status(store, orphan)  # marks it interrupted while the dead worker's exit code can still be read
     if shutil.disk_usage(store.home).free == 0:
         raise DiskFull(store.home / "worker.json")
