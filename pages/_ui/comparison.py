@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import figures, state
+from pages._ui.retention_view import show_agreement, show_retention, show_summary
 from prune_core.reports import Continuation, Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
@@ -15,12 +16,27 @@ def show_comparison(spec: RunSpec, result: RunResult) -> None:
     """The whole result of a run."""
     st.subheader(describe(spec.plan).capitalize())
     st.caption(_made_with(result))
+    show_summary(result)
+    if result.agreement is not None:
+        show_retention(result.agreement)
+        show_agreement(result.agreement)
+    show_figures(result)
+    show_texts(result)
+
+
+def show_figures(result: RunResult) -> None:
+    """All figures before and after: a picture and a table."""
+    st.subheader("Before and after")
     picture = figures.before_after(result.donor, result.pruned, state.palette())
     st.plotly_chart(picture, theme=None, width="stretch", key="before_after")
-    st.dataframe(
-        comparison_table(result.donor, result.pruned), hide_index=True, width="stretch", height="content", key="table"
-    )
-    st.subheader("What they write")
+    table = comparison_table(result.donor, result.pruned)
+    st.dataframe(table, hide_index=True, width="stretch", height="content", key="table")
+
+
+def show_texts(result: RunResult) -> None:
+    """What both models wrote after the prompts."""
+    if result.donor.continuations:
+        st.subheader("What they write")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
         _texts(before, after)
 

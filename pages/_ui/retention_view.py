@@ -1,0 +1,115 @@
+"""How much of the donor is left: in a few numbers, skill by skill, token by token."""
+
+import pandas as pd
+import streamlit as st
+
+from pages._ui import state
+from pages._ui.figures.retained import retention, skill_words
+from prune_core.reports import Agreement, Metric, Retention
+from prune_core.specs import RunResult
+from prune_core.wording import metric_in_words, retained
+
+
+def show_summary(result: RunResult) -> None:
+    """The run in a few numbers, each with its error and, behind the question mark, how it was measured."""
+    ours, theirs = result.pruned.metrics, (result.agreement or Agreement()).metrics
+    before, after = _find(result.donor.metrics, "perplexity"), _find(ours, "perplexity")
+    tiles = []
+    if before is not None and after is not None:
+        tiles.append(("Perplexity", f"{before.value:,.3f} → {after.value:,.3f}", f"{after.task}: {after.note}"))
+    for label, metric in (
+        ("Retained performance", _find(theirs, "retained performance, acc")),
+        ("KL from donor", _find(theirs, "KL from donor")),
+        ("Decode speed, pruned ÷ donor", _find(ours, "decode speed-up")),
+    ):
+        if metric is not None:
+            tiles.append((label, metric_in_words(metric), metric.note))
+    for column, (label, value, note) in zip(st.columns(max(1, len(tiles))), tiles, strict=False):
+        column.metric(label, value, help=note)
+
+
+def show_retention(agreement: Agreement) -> None:
+    """Which skills lost and which did not: a sentence, a picture, a table."""
+    if not agreement.retention:
+        return
+    st.subheader("What is left of each skill")
+    st.markdown(verdicts(agreement.retention))
+    st.caption(
+        "Both models answer the same items, so the change is paired: 95 % intervals by bootstrap, p by McNemar's exact "
+        "test. With many skills, one in twenty looks lost or gained by chance."
+    )
+    figure = retention(agreement.retention, state.palette())
+    st.plotly_chart(figure, theme=None, width="stretch", key="retention")
+    with st.expander("Skills as a table"):
+        st.dataframe(retention_table(agreement.retention), hide_index=True, width="stretch", height="content")
+
+
+def verdicts(rows: tuple[Retention, ...]) -> str:
+    """ "Lost: arithmetic. No loss measured: facts, tracking." Over single tasks, by their first metric."""
+    single = {}
+    for row in rows:
+        if row.members == 1:
+            single.setdefault(row.task, row)
+    said = []
+    for verdict, words in (
+        ("lost", "Lost"),
+        ("unclear", "Unclear"),
+        ("gained", "Gained"),
+        ("kept", "No loss measured"),
+    ):
+        names = [skill_words(row) for row in single.values() if row.verdict == verdict]
+        if names:
+            listed = ", ".join(names) if len(names) <= 12 else f"{len(names)} skills"
+            said.append(f"**{words}:** {listed}.")
+    return " ".join(said)
+
+
+def retention_table(rows: tuple[Retention, ...]) -> pd.DataFrame:
+    """One row a task, group or mean, and metric."""
+    return pd.DataFrame(
+        {
+            "Skill": row.task,
+            "Metric": row.metric,
+            "Donor": f"{100 * row.donor:.1f}%",
+            "Pruned": f"{100 * row.pruned:.1f}%",
+            "Change": retained(row),
+            "Lost": row.lost,
+            "Won": row.won,
+            "Items": row.items,
+        }
+        for row in rows
+    )
+
+
+def show_agreement(agreement: Agreement) -> None:
+    """KL, top-1 agreement, Stability, retained performance, with what each means."""
+    if not agreement.metrics:
+        return
+    st.subheader("Agreement with the donor")
+    st.dataframe(agreement_table(agreement.metrics), hide_index=True, width="stretch", height="content")
+
+
+MEANINGS = {
+    "KL from donor": "Information lost per token when the pruned model stands in for its donor. 0 is none.",
+    "same likeliest token": "How often both think the same next token likeliest.",
+    "Stability": "Share of items that both answer right or both wrong; sure items weigh more.",
+    "retained performance": "Pruned ÷ donor mean accuracy.",
+}
+
+
+def agreement_table(metrics: tuple[Metric, ...]) -> pd.DataFrame:
+    """One row a number: what it is, on what, its value, what it means, how it was measured."""
+    return pd.DataFrame(
+        {
+            "Measure": metric.name[:1].upper() + metric.name[1:],
+            "On": metric.task,
+            "Value": metric_in_words(metric),
+            "Meaning": MEANINGS.get(metric.name.partition(",")[0], ""),
+            "How measured": metric.note,
+        }
+        for metric in metrics
+    )
+
+
+def _find(metrics: tuple[Metric, ...], name: str) -> Metric | None:
+    return next((metric for metric in metrics if metric.name == name), None)
