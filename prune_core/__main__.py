@@ -5,7 +5,7 @@ The same specs, pipeline and store as the app, so whatever is run here shows up 
 
 import typer
 
-from prune_core.commands import choosing, keeping, looking, running
+from prune_core.commands import choosing, comparing, keeping, looking, running
 from prune_core.commands.recipe import recipe
 from prune_core.types import UserError
 
@@ -17,6 +17,7 @@ app.command()(looking.dropmap)
 app.command()(looking.skillmap)
 app.command()(choosing.methods)
 app.command("plan")(choosing.choose_layers)
+app.command()(comparing.compare)
 app.command()(recipe)
 app.command()(running.run)
 app.command()(running.push)

@@ -37,7 +37,8 @@ class BlockPruner(Method):
             scores = {each: evidence.loss(drop_parts(layers, [*gone, each])) for each in left}
             best = min(left, key=lambda each: scores[each])
             for (part, layer), score in scores.items():
-                note = f"round {number}, without the {part} of layer {layer}"
+                word = "MLP" if part == "mlp" else part
+                note = f"round {number}, without the {word} of layer {layer}"
                 plan = drop_parts(layers, [*gone, (part, layer)])
                 evidence.record(Step(plan, score, (part, layer) == best, note))
             gone.append(best)

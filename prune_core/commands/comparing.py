@@ -1,0 +1,146 @@
+"""Every method at one budget, side by side: what it cuts, what that costs, how long it takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core import jobs
+from prune_core.commands.asking import answer, model_ref
+from prune_core.commands.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
+from prune_core.methods import METHODS, Method, method_named
+from prune_core.reports import Metric
+from prune_core.specs import (
+    Evaluation,
+    MeasureSpec,
+    PlanResult,
+    PlanSpec,
+    PreviewSpec,
+    RunResult,
+    RunSpec,
+    SpeedSettings,
+)
+from prune_core.store import Store, home, write_text
+from prune_core.types import Calibration, HeldOut, LayerStats, ModelRef, Plan, Preview, UserError
+from prune_core.wording import describe, seconds_in_words
+
+LIGHT = Evaluation(
+    heldout=HeldOut(max_tokens=4096),
+    speed=SpeedSettings(prompt_tokens=16, new_tokens=2, warmup=0, repeats=1),
+    prompts=(),
+)
+"""What a run measures besides the tasks here: as little as a run may. The table shows none of it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one method. `choosing_s`: with the pass that measures the maps, for methods that go by maps."""
+
+    method: Method
+    plan: Plan
+    preview: Preview
+    run: RunResult
+    choosing_s: float
+
+
+def compare(
+    budget: Annotated[int, typer.Option(help="How many layers every method removes.")],
+    methods: Annotated[str, typer.Option(help="Names of methods, commas between; empty for all.")] = "",
+    model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    tasks: Annotated[str, typer.Option(help="lm-eval tasks, commas between.")] = "demo_skills",
+    task_folder: Annotated[str, typer.Option(help="Folder of task files, or 'demo'; '' for none.")] = "demo",
+    limit: Annotated[int | None, typer.Option(help="The first so many items of each task; else all.")] = None,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    out: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+) -> None:
+    """Compare methods at the same budget: each chooses, is previewed, built and scored. The best loss comes first."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    names = [name.strip() for name in methods.split(",") if name.strip()] or [method.name for method in METHODS]
+    chosen = [method_named(name).at_budget() for name in names]
+    asked = Evaluation(
+        heldout=LIGHT.heldout,
+        tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+        task_folder=task_folder or None,
+        task_limit=limit,
+        speed=LIGHT.speed,
+        prompts=LIGHT.prompts,
+    )
+    rows, refused = [], []
+    for method in chosen:
+        try:
+            rows.append(_row(ref, calibration, method, budget, asked))
+        except UserError as error:
+            refused.append(f"Not in the table: {method.label}. {error}")
+    shown = "\n".join([*(_table(rows) if rows else ()), *refused]) + "\n"
+    print(shown, end="")
+    if out is not None:
+        write_text(out, shown)
+
+
+def _row(ref: ModelRef, calibration: Calibration, method: Method, budget: int, asked: Evaluation) -> Row:
+    maps = answer(LayerStats, MeasureSpec(ref, calibration)).seconds if method.needs == "similarity" else 0.0
+    chosen = answer(PlanResult, PlanSpec(ref, calibration, method, budget))
+    preview = answer(Preview, PreviewSpec(ref, calibration, chosen.plan))
+    run = _run(RunSpec(ref, calibration, chosen.plan, asked))
+    return Row(method, chosen.plan, preview, run, maps + chosen.seconds)
+
+
+def _run(spec: RunSpec) -> RunResult:
+    """A finished run of this very recipe, or a new one."""
+    store = Store(home())
+    same = (run_id for run_id in store.ids("run") if store.spec(run_id) == spec)
+    kept = (result for result in map(store.result, same) if isinstance(result, RunResult))
+    return next(kept, None) or answer(RunResult, spec, jobs.job_id(spec))
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def _table(rows: list[Row]) -> list[str]:
+    """Markdown: a line that says what was measured, the donor, then the methods by their loss."""
+    ordered = sorted(rows, key=lambda row: row.preview.loss)
+    first = ordered[0]
+    skills = _skills(first.run.donor.metrics)
+    heads = ["", "What it cuts", "Loss", "Change", *skills, "Choosing", "Building"]
+    donor = ["donor", "nothing", f"{first.preview.donor_loss:.3f}", "", *map(_share, skills.values()), "", ""]
+    chance = ["guessing", "", "", "", *("" if m.chance is None else f"{m.chance:.1%}" for m in skills.values()), "", ""]
+    lines = [heads, ["---"] * len(heads), donor, chance, *map(_cells, ordered)]
+    said = (
+        f"Loss in nats per token and its change on {first.preview.tokens:,} tokens of the calibration text; skills are "
+        "accuracies of the built checkpoint. ± is one standard error."
+    )
+    return [said, "", *("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines), ""]
+
+
+def _cells(row: Row) -> list[str]:
+    change = f"{row.preview.loss - row.preview.donor_loss:+.3f} ± {row.preview.delta_stderr:.3f}"
+    skills = map(_share, _skills(row.run.pruned.metrics).values())
+    times = _time(row.choosing_s), _time(row.run.build_seconds)
+    return [row.method.label, describe(row.plan), f"{row.preview.loss:.3f}", change, *skills, *times]
+
+
+def _skills(metrics: tuple[Metric, ...]) -> dict[str, Metric]:
+    """Each task's accuracy, by the task's name: "acc" where it has one, else its first share of items."""
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.unit == "fraction" and (metric.task not in found or metric.name == "acc"):
+            found[metric.task] = metric
+    return found
+
+
+def _share(metric: Metric) -> str:
+    return f"{metric.value:.1%}" + (f" ± {100 * metric.stderr:.1f}" if metric.stderr else "")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 60 else seconds_in_words(seconds)
