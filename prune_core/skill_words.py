@@ -6,22 +6,22 @@ from prune_core.skills import CLEAR, Skill, SkillMap
 from prune_core.wording import named, ranges
 
 HALF = 0.5
-"""Losing this share of what the donor has above chance is called depending on a layer."""
+"""Losing this share of what the donor has above chance is called needing a layer."""
 
 
 def readings(skills: SkillMap) -> list[str]:
-    """What the map says, in sentences: what every skill depends on, what each by itself, what costs nothing.
+    """What the map says, in sentences: what every skill needs, what each by itself, what costs nothing.
 
-    A skill depends on a block without which it clearly loses at least half of what the donor has above chance.
+    A skill needs a block without which it clearly loses at least half of what the donor has above chance.
     """
     margin = skills.donor - np.array([skill.chance for skill in skills.skills])
     able = margin > CLEAR * skills.donor_stderr
     names = [skill_name(skill) for skill in skills.skills]
     needed = skills.clear & (-skills.change >= HALF * margin) & able  # [S, K]
     carries = np.all(needed[:, able], axis=1, keepdims=True) & able.any()  # [S, 1]
-    said = [f"Every skill depends on {_blocks(skills, carries[:, 0])}."] if carries.any() else []
+    said = [f"Needed for every skill: {_blocks(skills, carries[:, 0])}."] if carries.any() else []
     said += [
-        f"{name.capitalize()} depends on {_blocks(skills, column)}."
+        f"Needed for {name}: {_blocks(skills, column)}."
         for name, column in zip(names, (needed & ~carries).T, strict=True)
         if column.any()
     ]

@@ -196,8 +196,8 @@ def test_what_the_map_says():
     blocks = [[bad, bad, half], [good, bad, half], [good, bad, half], [good, good, half]]
     said = readings(made_up(blocks, [good, good, half], chance=0.5))
     assert said == [
-        "Every skill depends on layer 0.",
-        "Skill 1 depends on layers 1 to 2.",
+        "Needed for every skill: layer 0.",
+        "Needed for skill 1: layers 1 to 2.",
         "Dropped by itself, layer 3 costs no skill anything that 40 items show.",
         "The donor itself does not clearly beat chance at skill 2: little can be lost there.",
     ]
@@ -207,7 +207,7 @@ def test_what_a_map_of_blocks_says():
     good, bad = [1] * 40, [0] * 40
     said = readings(made_up([[bad, good], [bad, good], [good, good], [good, good]], [good, good], size=2))
     assert said == [
-        "Skill 0 depends on the blocks of 2 that begin at layers 0 to 1.",
+        "Needed for skill 0: the blocks of 2 that begin at layers 0 to 1.",
         "Dropped by itself, each of the blocks of 2 that begin at layers 2 to 3 costs no skill anything "
         "that 40 items show.",
     ]

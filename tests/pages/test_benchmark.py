@@ -56,8 +56,8 @@ def test_the_map_is_shown_again_with_what_it_says(store):
     kept_map(store, skills(), limit=40)
     app = section("Where it hurts")
     said = words(app)
-    assert "Every skill depends on layer 0." in said
-    assert "Sums depends on layer 3." in said
+    assert "Needed for every skill: layer 0." in said
+    assert "Needed for sums: layer 3." in said
     assert "each of layers 1 to 2, 4 to 15 costs no skill anything that 40 items show" in said
     assert app.number_input(key="skill_limit").value == 40  # the settings of the last map
     assert len(app.get("plotly_chart")) == 1
