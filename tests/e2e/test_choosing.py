@@ -1,0 +1,170 @@
+"""Methods, replacements and the drop map in a real browser, on the demo model with a very small text."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pages._ui.state import Workspace
+from prune_core import jobs
+from prune_core.methods import METHODS, Measured
+from prune_core.serial import dumps
+from prune_core.specs import MeasureSpec, PlanSpec, PreviewSpec, ReplaceResult
+from prune_core.store import Store, write_text
+from prune_core.types import Calibration, LayerStats, ModelRef, Preview, drop_plan
+from tests.e2e.conftest import AppServer
+from tests.e2e.driver import open_page, settle, strangers
+
+LONG_MS, LAYERS, STATES = 240_000, 16, 17
+LITTLE = Calibration(samples=4, seq_len=32)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store whose last session measured a little text and chose layers 9 to 12."""
+    store = Store(tmp_path_factory.mktemp("home"))
+    job = jobs.wait(store, jobs.submit(store, MeasureSpec(ModelRef(), LITTLE)), LONG_MS / 1000)
+    assert job.state == "done", job.error
+    chosen = Workspace(calibration=LITTLE, chosen={"demo": drop_plan(LAYERS, [9, 10, 11, 12])})
+    write_text(store.home / "workspaces" / "abcd.json", dumps(chosen))
+    yield store
+    jobs.stop_worker(store)
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
+    """One tab on the plan page; the tests of this module run in order."""
+    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
+    context = browser.new_context(viewport={"width": 1440, "height": 1600})
+    page = context.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    open_page(page, f"{url}/plan")
+    yield page
+    assert strangers(requests) == [], "the app must work offline"
+    context.close()
+
+
+def says(page: Page, words: str | re.Pattern[str]) -> None:
+    expect(page.get_by_text(words).first).to_be_visible(timeout=LONG_MS)
+
+
+def press(page: Page, label: str | re.Pattern[str]) -> None:
+    page.get_by_role("button", name=label).click(timeout=LONG_MS)
+    settle(page)
+
+
+def pick(page: Page, box: str, option: str) -> None:
+    """Choose `option` in the select box called `box`."""
+    page.get_by_role("combobox", name=re.compile(box)).first.click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settle(page)
+
+
+def fill(page: Page, label: str, value: int) -> None:
+    field = page.get_by_role("spinbutton", name=label)
+    field.fill(str(value))
+    field.press("Enter")
+    settle(page)
+
+
+def plot(page: Page, key: str) -> Locator:
+    return page.locator(f".st-key-{key} .js-plotly-plot").last  # a redraw may leave the old one for a moment
+
+
+def test_laco_searches_and_its_steps_can_be_walked_through(tab: Page, home: Store) -> None:
+    pick(tab, "Method", "LaCo")
+    tab.get_by_text("Let its threshold decide how many").click()
+    settle(tab)
+    tab.get_by_text("Settings", exact=True).click()
+    fill(tab, "Texts", 2)
+    slider = tab.get_by_role("slider", name="Layers to remove")
+    slider.press("Home")
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    settle(tab)
+    press(tab, "Search with LaCo")
+    says(tab, re.compile("plans were run"))
+    says(tab, re.compile(r"LaCo: merge .*\(2 of 16\)"))
+    tab.get_by_text(re.compile("Every candidate it looked at")).click()
+    tab.get_by_role("slider", name="Step").press("Home")
+    settle(tab)
+    says(tab, re.compile("Step 1: "))
+    expect(plot(tab, "steps")).to_be_visible()
+    press(tab, "Use this plan")
+    says(tab, re.compile(r"^Merge .*\(2 of 16\)$"))
+    (spec,) = [home.spec(job_id) for job_id in home.ids("plan")]
+    assert isinstance(spec, PlanSpec) and spec.budget == 2
+    press(tab, "Undo")
+    says(tab, "Drop layers 9 to 12 (4 of 16)")
+
+
+def test_methods_are_compared_and_the_best_is_first(tab: Page, home: Store) -> None:
+    tab.get_by_role("tab", name="Compare methods").click()
+    settle(tab)
+    press(tab, "Compare them")
+    says(tab, re.compile("^Removed by"))
+    expect(tab.locator(".st-key-compared_table")).to_be_visible()
+    expect(tab.get_by_text(re.compile("waiting|measuring the loss"))).to_have_count(0, timeout=LONG_MS)
+    settle(tab)
+    stats = jobs.result(home, MeasureSpec(ModelRef(), LITTLE))
+    assert isinstance(stats, LayerStats)
+    evidence = Measured(LAYERS, stats)
+    losses = {}
+    for method in (method for method in METHODS if method.needs == "similarity"):
+        seen = jobs.result(home, PreviewSpec(ModelRef(), LITTLE, method().plan(evidence, 4)))
+        assert isinstance(seen, Preview)
+        losses[method.label] = seen.loss
+    rows = plot(tab, "compared_strips").locator(".ytick text").all_text_contents()
+    assert [row for row in reversed(rows) if row in losses] == sorted(losses, key=lambda label: losses[label])
+
+
+def test_a_block_is_replaced_by_a_linear_map(tab: Page) -> None:
+    tab.get_by_role("tab", name="Replace instead of drop").click()
+    settle(tab)
+    press(tab, re.compile("^Use it: replace layers 9 to 12 by linear"))
+    says(tab, "Replace layers 9 to 12 by linear (4 of 16)")
+    says(tab, "How the fit went")
+    says(tab, "Loss (nats per token)")
+
+
+def test_training_draws_its_curve_and_can_be_cancelled_and_begun_again(tab: Page, home: Store) -> None:
+    pick(tab, "In their place", "One trained layer")
+    fill(tab, "Training steps", 5000)
+    tab.get_by_role("button", name=re.compile("^Train and use it")).click()
+    says(tab, re.compile(r"training the network for layers 9 to 12 · [\d,]+ of 5,000 steps"))
+    expect(tab.get_by_text("error (1 = block dropped)")).to_be_visible(timeout=LONG_MS)
+    tab.get_by_role("button", name="Cancel").click()
+    says(tab, "The replacement was cancelled. Nothing half-made was kept.")
+    settle(tab)
+    fill(tab, "Training steps", 10)
+    press(tab, re.compile("^Train and use it"))
+    says(tab, "Loss (nats per token)")
+    settle(tab)
+    expect(tab.get_by_text("error (1 = block dropped)")).to_be_visible()
+    result = home.result(home.ids("replace")[0])
+    assert isinstance(result, ReplaceResult) and result.curves["9-13"][-1, 0] == 10
+
+
+def test_the_drop_map_is_measured_and_a_click_on_it_chooses(tab: Page) -> None:
+    tab.get_by_test_id("stTopNavLink").filter(has_text="Redundancy").click()
+    says(tab, "What dropping each block really costs")
+    settle(tab)
+    press(tab, "Measure what dropping every block costs")
+    says(tab, re.compile(r"of 4 of 4 calibration texts"))
+    settle(tab)
+    maps = tab.locator(".ls-map[data-drawn]")
+    expect(maps).to_have_count(2, timeout=LONG_MS)
+    maps.nth(1).scroll_into_view_if_needed()
+    area = maps.nth(1).locator(".nsewdrag").bounding_box()
+    assert area
+    i, j = 4, 6
+    tab.mouse.click(area["x"] + (j + 0.5) * area["width"] / STATES, area["y"] + (i + 0.5) * area["height"] / STATES)
+    says(tab, "Drop layers 4 to 5 (2 of 16)")
+    settle(tab)
+    fill(tab, "Layers to remove", 2)
+    press(tab, "Measure these sets")
+    expect(tab.get_by_role("button", name="Measure these sets")).to_have_count(0, timeout=LONG_MS)
+    press(tab, re.compile(r"\(the best\)$"))
+    says(tab, re.compile(r"^Drop layers? .*\(2 of 16\)$"))
