@@ -1,0 +1,269 @@
+"""The runs page by itself, on stored runs; its figures and its reports."""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from pages._ui import report
+from pages._ui.figures.beside import beside
+from pages._ui.figures.pareto import front, on_front, pareto
+from pages._ui.report_html import page as html_page
+from pages._ui.report_html import paragraph
+from prune_core import catalogue, jobs, trash
+from prune_core.catalogue import About
+from prune_core.key_figures import key
+from prune_core.specs import Job, RunResult, RunSpec
+from prune_core.store import Store
+from tests.core.stored import keep_run, result, run_spec
+
+ROOT = Path(__file__).parents[2]
+THOUSAND_S = 10.0  # about 1 s on a quiet machine; a page that reads every result is not seen by the time alone
+
+
+@pytest.fixture(autouse=True)
+def navigation(monkeypatch):
+    """As in test_pages.py: a server learns once that app.py navigates, AppTest at every run."""
+    monkeypatch.setattr("pages._ui.state.PagesManager", SimpleNamespace(uses_pages_directory=False))
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def three(store) -> list[str]:
+    """Three finished runs, the newest first; the older the faster and the worse."""
+    return [keep_run(store, number, measured=result(2.0 - number / 2)) for number in (2, 1, 0)]
+
+
+def opened(ticked: tuple[str, ...] = ()) -> AppTest:
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60).switch_page("pages/runs.py")
+    app.session_state["runs_chosen"] = ticked
+    app.run()
+    assert not app.exception
+    return app
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(str(each.value) for each in (*app.markdown, *app.caption, *app.info, *app.warning, *app.subheader))
+
+
+@pytest.mark.usefixtures("three")
+def test_figures_are_numbers_and_the_best_comes_first_when_asked():
+    app = opened()
+    table = app.dataframe[0].value
+    assert list(table["Perplexity"]) == [3.01, 4.515, 6.02]
+    assert "Perplexity, donor" not in table
+    app.toggle(key="runs_donors").set_value(True).run()
+    assert list(app.dataframe[0].value["Perplexity, donor"]) == [2.5] * 3
+    app.selectbox(key="runs_order").set_value("decode").run()
+    assert list(app.dataframe[0].value["Decode speed, tokens/s"]) == [300.0, 225.0, 150.0]
+
+
+def test_search_and_filters(store, three):
+    catalogue.say(store, three[1], About("Second best", ("paper",)))
+    app = opened()
+    app.text_input(key="runs_text").set_value("second").run()
+    assert len(app.dataframe[0].value) == 1
+    app.text_input(key="runs_text").set_value("nothing like it").run()
+    assert "No run fits" in said(app)
+    app.text_input(key="runs_text").set_value("").run()
+    app.multiselect(key="runs_tags").set_value(["paper"]).run()
+    assert list(app.dataframe[0].value["Name"]) == ["Second best"]
+
+
+def test_delete_undo_and_trash(store, three):
+    app = opened((three[0], three[1]))
+    press(app, "Delete 2 runs")
+    assert [run.id for run in catalogue.entries(store)] == [three[2]]
+    press(app, "Undo")
+    assert len(catalogue.entries(store)) == 3
+    app = opened((three[0],))
+    press(app, "Delete")
+    app = opened()  # at any later time
+    app.checkbox(key="sure_to_empty").set_value(True).run()
+    assert len(trash.deleted(store)) == 1, "a tick alone destroys nothing"
+    press(app, "Restore")
+    assert len(catalogue.entries(store)) == 3 and not trash.deleted(store)
+
+
+def test_the_trash_is_emptied_only_after_a_tick(store, three):
+    trash.delete(store, three[0])
+    app = opened()
+    assert next(button for button in app.button if button.label == "Empty the trash").disabled
+    app.checkbox(key="sure_to_empty").set_value(True).run()
+    press(app, "Empty the trash")
+    assert not trash.deleted(store) and len(catalogue.entries(store)) == 2
+
+
+def test_name_tags_and_notes(store, three):
+    app = opened((three[0],))
+    name, tags = (next(each for each in app.text_input if each.label == label) for label in ("Name", "Tags"))
+    name.set_value("The *one*")
+    tags.set_value("a, b")
+    press(app, "Keep")
+    assert catalogue.entry(store, three[0]).about == About("The *one*", ("a", "b"))
+
+
+def test_two_are_compared_and_nine_are_not(store, three):
+    app = opened((three[0], three[1]))
+    table = app.dataframe[1].value
+    assert "2 runs side by side" in said(app)
+    perplexity = table[table["Metric"] == "perplexity ↓"].iloc[0]
+    assert perplexity.iloc[2:5].tolist() == ["2.500 ± 0.030", "3.010 ± 0.040 ★", "4.515 ± 0.040"]
+    more = tuple(keep_run(store, number) for number in range(10, 16))
+    assert "9 runs are ticked: 2 to 8 can be compared" in said(opened((*three, *more)))
+
+
+def test_an_interrupted_run_says_so_and_is_resumed(store, monkeypatch):
+    run_id = keep_run(store, 1)
+    (store.folder(run_id) / "result.json").unlink()
+    store.save_job(Job(run_id, "run", "interrupted", error="The worker process was killed."))
+    monkeypatch.setattr(jobs, "ensure_worker", lambda store: None)
+    app = opened((run_id,))
+    assert "This run is interrupted. The worker process was killed." in said(app)
+    press(app, "Resume")
+    assert jobs.waiting_ids(store) == [run_id]
+
+
+def test_run_again_and_change(store, three, monkeypatch):
+    monkeypatch.setattr(jobs, "ensure_worker", lambda store: None)
+    app = opened((three[0],))
+    press(app, "Run again")
+    (again,) = jobs.waiting_ids(store)
+    assert store.spec(again) == store.spec(three[0]) and again not in three
+    app = opened((three[1],))
+    press(app, "Change and run again")
+    now, spec = app.session_state["workspace"], store.spec(three[1])
+    assert isinstance(spec, RunSpec)
+    assert (now.model, now.calibration, now.evaluation) == (spec.model, spec.calibration, spec.evaluation)
+    assert now.chosen[spec.model.path] == spec.plan and now.run_id == three[1]
+
+
+def test_a_damaged_run_is_told_and_can_be_deleted(store, three):
+    (store.folder(three[0]) / "result.json").write_text("{")
+    app = opened((three[0],))
+    assert "This run is damaged" in said(app) and "restore the file" in said(app)
+    press(app, "Delete")
+    assert len(catalogue.entries(store)) == 2
+
+
+@pytest.mark.usefixtures("three")
+def test_quality_against_cost():
+    app = opened()
+    app.segmented_control(key="runs_view").set_value("Quality against cost").run()
+    assert not app.exception and "The front: **A** drop layers 0 to 1" in said(app)
+    assert app.selectbox(key="pareto_on").options == ["text, context 256, stride 128"]
+
+
+def test_a_thousand_runs_open_fast(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)  # of making them, which is not the point
+        for number in range(1000):
+            keep_run(store, number)
+    catalogue.entries(store)  # as the worker does at the end of each
+    read: list[str] = []
+    monkeypatch.setattr(Store, "result", lambda self, run_id: read.append(run_id))
+    opened()  # imports
+    catalogue._entry.cache_clear()
+    begun = time.perf_counter()
+    app = opened()
+    seconds = time.perf_counter() - begun
+    assert "1,000 of 1,000 runs" in said(app) and not read
+    print(f"1,000 runs: {seconds:.2f} s")
+    assert seconds < THOUSAND_S
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+Points = st.lists(st.tuples(st.integers(0, 6).map(float), st.integers(0, 6).map(float)), min_size=1, max_size=12)
+
+
+@given(Points, st.booleans(), st.booleans())
+def test_the_front_is_what_no_other_beats(points, x_higher, y_higher):
+    def beats(a, b):
+        dx, dy = (a[0] - b[0]) * (1 if x_higher else -1), (a[1] - b[1]) * (1 if y_higher else -1)
+        return dx >= 0 and dy >= 0 and (dx > 0 or dy > 0)
+
+    expected = {i for i, p in enumerate(points) if not any(beats(q, p) for q in points)}
+    assert set(front(points, x_higher, y_higher)) == expected
+
+
+def test_the_picture_of_quality_against_cost_names_its_front(store, three):
+    keep_run(store, 9, measured=result(4.0))
+    runs = catalogue.entries(store)
+    figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
+    marks = next(trace for trace in figure.data if trace.name.startswith("front"))
+    assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
+    ring = next(trace for trace in figure.data if trace.name == "ticked")
+    assert [point[0] for point in ring.customdata] == [three[1]]
+    assert [run.id for run in on_front(runs, key("decode"), key("perplexity"))][-1] == three[0]
+
+
+def test_runs_beside_each_other_are_multiples_of_their_own_donors():
+    figure = beside({"a": result(), "b": result(2.0)})
+    ratios = [trace for trace in figure.data if trace.yaxis == "y2"]
+    assert [trace.x[0] for trace in ratios] == pytest.approx([3.01 / 2.5, 6.02 / 2.5])
+    assert [trace.x[0] for trace in figure.data if trace.yaxis == "y"] == pytest.approx([60.0, 60.0])
+    assert len({trace.marker.symbol for trace in ratios}) == 2
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def whole(store: Store, run_id: str) -> tuple[catalogue.Entry, RunSpec, RunResult]:
+    return (catalogue.entry(store, run_id), *catalogue.finished(store, run_id))
+
+
+def test_the_report_of_a_run_has_everything_and_fetches_nothing(store, three):
+    catalogue.say(store, three[0], About("<b>Best</b>", ("paper",), "Table 2 & more"))
+    text = report.run_report(whole(store, three[0]))
+    assert "<b>Best</b>" not in text and "&lt;b&gt;Best&lt;/b&gt;" in text and "Table 2 &amp; more" in text
+    for words in (
+        "2.500 ± 0.030",
+        "3.010 ± 0.040",
+        "nats/token",
+        "95% interval",
+        "-10.0 (-15.0 to -5.0): lost",
+        "upon",
+    ):
+        assert words in text
+    recipe = re.search(r"<pre>(\{.*?)</pre>", text, re.S)
+    assert recipe is not None and "RunSpec" in recipe[1]
+    figures = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text, re.S)
+    assert figures is not None
+    drawn = json.loads(figures[1])
+    assert len(drawn) == 2 and all(set(each) == {"light", "dark"} for each in drawn)
+    without_plotly = re.sub(r"<script>.*?</script>", "", text, flags=re.S)
+    assert not re.search(r"(src|href)=", without_plotly) and "default-src 'none'" in text
+
+
+def test_the_report_of_several_marks_the_best(store, three):
+    catalogue.say(store, three[0], About("Best"))
+    text = report.comparison_report([whole(store, run_id) for run_id in three[:2]])
+    assert "3.010 ± 0.040 ★" in text and "2 runs side by side" in text and text.count("The recipe") == 2
+
+
+def test_runs_of_one_name_are_told_apart(store):
+    runs = [catalogue.entry(store, keep_run(store, number, run_spec(0))) for number in (1, 2)]
+    assert report.names_of(runs) == ["drop layers 0 to 1 (2 of 16) (0001)", "drop layers 0 to 1 (2 of 16) (0002)"]
+
+
+def test_text_cannot_end_the_script():
+    text = html_page("x", [paragraph("</script><script>alert(1)</script>")])
+    assert "<script>alert" not in text
