@@ -12,10 +12,10 @@ from typing import Any
 from transformers import GenerationConfig, PreTrainedModel
 
 from prune_core import serial
-from prune_core.reports import Metric, Report
+from prune_core.reports import Agreement, Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.types import Calibration, ModelRef, UserError
-from prune_core.wording import describe, metric_in_words, ranges
+from prune_core.wording import describe, metric_in_words, ranges, retained
 
 RECIPE = "recipe.json"
 CARD = "README.md"
@@ -99,6 +99,7 @@ def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
         f"{base}, cut by LayerScope: {describe(spec.plan)}. Layers are numbered from 0.",
         _origin(spec),
         "" if result is None else _comparison(result),
+        "" if result is None or result.agreement is None else _agreement(result.agreement),
         _loading(),
         GGUF,
         _repeating(result),
@@ -159,6 +160,26 @@ def _comparison(result: RunResult) -> str:
         cells = (f"{metric.task} {metric.name}".strip(), *values, chance, metric.note)
         lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join(lines)
+
+
+def _agreement(agreement: Agreement) -> str:
+    """What is left of each skill, with intervals, and how far the model is from its donor."""
+    skills = [
+        "## What is left of each skill",
+        "",
+        "Both models answered the same items: 95 % intervals by paired bootstrap, p by McNemar's exact test.",
+        "",
+        "| | change of accuracy | items lost | won | of |",
+        "|---|---|---|---|---|",
+    ]
+    for row in agreement.retention:
+        cells = (f"{row.task} {row.metric}", retained(row), f"{row.lost:,}", f"{row.won:,}", f"{row.items:,}")
+        skills.append("| " + " | ".join(map(_cell, cells)) + " |")
+    donor = ["## Agreement with the donor", "", "| | | |", "|---|---|---|"]
+    for metric in agreement.metrics:
+        cells = (f"{metric.name}, {metric.task}", metric_in_words(metric), metric.note)
+        donor.append("| " + " | ".join(map(_cell, cells)) + " |")
+    return "\n".join((*(skills if agreement.retention else ()), "", *donor)).strip()
 
 
 def _heading(report: Report) -> str:

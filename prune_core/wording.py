@@ -82,7 +82,8 @@ def metric_in_words(metric: Metric) -> str:
         return bytes_in_words(metric.value)
     if metric.unit == "fraction":
         return f"{100 * metric.value:.1f}%" + (f" ± {100 * metric.stderr:.1f}" if metric.stderr else "")
-    digits = 0 if abs(metric.value) >= 1000 or metric.value == int(metric.value) else 1 if metric.value >= 100 else 3
+    size = abs(metric.value)
+    digits = 0 if size >= 1000 or size == int(size) else 1 if size >= 100 else 3 if size >= 0.1 else 5
     error = f" ± {metric.stderr:,.{digits}f}" if metric.stderr else ""
     return f"{metric.value:,.{digits}f}{error}" + (f" {metric.unit}" if metric.unit else "")
 

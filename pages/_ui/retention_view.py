@@ -9,6 +9,8 @@ from prune_core.reports import Agreement, Metric, Retention
 from prune_core.specs import RunResult
 from prune_core.wording import metric_in_words, retained
 
+STABILITY = "Stability"
+
 
 def show_summary(result: RunResult) -> None:
     """The run in a few numbers, each with its error and, behind the question mark, how it was measured."""
@@ -24,8 +26,9 @@ def show_summary(result: RunResult) -> None:
     ):
         if metric is not None:
             tiles.append((label, metric_in_words(metric), metric.note))
-    for column, (label, value, note) in zip(st.columns(max(1, len(tiles))), tiles, strict=False):
-        column.metric(label, value, help=note)
+    with st.container(horizontal=True, gap="large"):
+        for label, value, note in tiles:
+            st.metric(label, value, help=note, width="content")
 
 
 def show_retention(agreement: Agreement) -> None:
@@ -41,7 +44,7 @@ def show_retention(agreement: Agreement) -> None:
     figure = retention(agreement.retention, state.palette())
     st.plotly_chart(figure, theme=None, width="stretch", key="retention")
     with st.expander("Skills as a table"):
-        st.dataframe(retention_table(agreement.retention), hide_index=True, width="stretch", height="content")
+        st.dataframe(retention_table(agreement), hide_index=True, width="stretch", height="content")
 
 
 def verdicts(rows: tuple[Retention, ...]) -> str:
@@ -64,8 +67,9 @@ def verdicts(rows: tuple[Retention, ...]) -> str:
     return " ".join(said)
 
 
-def retention_table(rows: tuple[Retention, ...]) -> pd.DataFrame:
-    """One row a task, group or mean, and metric."""
+def retention_table(agreement: Agreement) -> pd.DataFrame:
+    """One row a task, group or mean, and metric; Stability is by acc."""
+    stable = {(metric.task, "acc"): metric_in_words(metric) for metric in agreement.metrics if metric.name == STABILITY}
     return pd.DataFrame(
         {
             "Skill": row.task,
@@ -76,8 +80,9 @@ def retention_table(rows: tuple[Retention, ...]) -> pd.DataFrame:
             "Lost": row.lost,
             "Won": row.won,
             "Items": row.items,
+            STABILITY: stable.get((row.task, row.metric), ""),
         }
-        for row in rows
+        for row in agreement.retention
     )
 
 
@@ -86,28 +91,29 @@ def show_agreement(agreement: Agreement) -> None:
     if not agreement.metrics:
         return
     st.subheader("Agreement with the donor")
-    st.dataframe(agreement_table(agreement.metrics), hide_index=True, width="stretch", height="content")
+    st.table(agreement_table(agreement.metrics).set_index("Measure"), border="horizontal")
 
 
 MEANINGS = {
-    "KL from donor": "Information lost per token when the pruned model stands in for its donor. 0 is none.",
+    "KL from donor": "Information lost per token when the pruned model stands in for its donor; 0 is none.",
     "same likeliest token": "How often both think the same next token likeliest.",
-    "Stability": "Share of items that both answer right or both wrong; sure items weigh more.",
+    STABILITY: "Share of items that both answer right or both wrong; sure items weigh more.",
     "retained performance": "Pruned ÷ donor mean accuracy.",
 }
 
 
 def agreement_table(metrics: tuple[Metric, ...]) -> pd.DataFrame:
-    """One row a number: what it is, on what, its value, what it means, how it was measured."""
+    """One row a number: its value, what it means, how it was measured. Of Stability the mean, where there is one."""
+    last = [metric for metric in metrics if metric.name == STABILITY][-1:]
     return pd.DataFrame(
         {
             "Measure": metric.name[:1].upper() + metric.name[1:],
-            "On": metric.task,
             "Value": metric_in_words(metric),
-            "Meaning": MEANINGS.get(metric.name.partition(",")[0], ""),
-            "How measured": metric.note,
+            "Meaning": MEANINGS[metric.name.partition(",")[0]],
+            "How measured": f"{metric.task}: {metric.note}",
         }
         for metric in metrics
+        if metric.name != STABILITY or metric in last
     )
 
 
