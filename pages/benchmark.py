@@ -38,6 +38,9 @@ def before_and_after(plan: Plan) -> None:
     if now.run_id and job is not None:
         job_panel(now.run_id, "Build and compare")
         spec, result = state.store().spec(now.run_id), state.store().result(now.run_id)
+        if job.state in jobs.STOPPED and isinstance(spec, RunSpec) and st.button("Go on where it stopped"):
+            jobs.submit(state.store(), spec, now.run_id)
+            st.rerun()
         if job.state == "done" and isinstance(result, RunResult) and isinstance(spec, RunSpec):
             show_comparison(spec, result)
             show_export(now.run_id, spec, result)
@@ -47,7 +50,7 @@ st.title("Benchmark")
 stats = need_stats()
 plan = state.plan(stats.num_layers)
 names = ["Before and after", "Write your own prompt", "Where it hurts"]
-sections = st.tabs(names, key="section", on_change="rerun")  # only the one that is looked at runs
+sections = st.tabs(names, key="section", on_change="rerun", bind="query-params")  # only the one that is looked at runs
 for section, show in zip(sections, (before_and_after, text_view, skill_view), strict=True):
     if section.open:
         with section:

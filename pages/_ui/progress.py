@@ -7,6 +7,7 @@ import streamlit as st
 from pages._ui import state
 from prune_core import jobs
 from prune_core.specs import Job, Result, Spec
+from prune_core.types import UserError
 from prune_core.wording import seconds_in_words
 
 POLL_S = 0.5
@@ -27,9 +28,18 @@ def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, 
     if job.state in ("failed", "interrupted"):
         st.error(job.error or f"{title}: {job.state}.", icon=":material/error:")
     elif job.state == "cancelled":
-        st.info(f"{title} was cancelled. Nothing half-made was kept.", icon=":material/cancel:")
+        kept = "Nothing half-made was kept." if so_far(job_id) is None else "What it has so far is kept."
+        st.info(f"{title} was cancelled. {kept}", icon=":material/cancel:")
     else:
         st.fragment(_watch, run_every=poll_s)(job_id, title, live)
+
+
+def so_far(job_id: str) -> Result | None:
+    """The job's result, or what it has of it; None before there is any, or where another version kept it."""
+    try:
+        return state.store().result(job_id) or state.store().partial(job_id)
+    except UserError:
+        return None
 
 
 def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:

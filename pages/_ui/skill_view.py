@@ -5,7 +5,7 @@ import streamlit as st
 from pages._ui import state
 from pages._ui.choice import add_or_replace, choice_bar
 from pages._ui.figures.skills import skill_map
-from pages._ui.progress import job_panel
+from pages._ui.progress import job_panel, so_far
 from prune_core import jobs
 from prune_core.skill_words import readings
 from prune_core.skills import CLEAR, SkillMap, skills_csv
@@ -24,7 +24,7 @@ def skill_view(plan: Plan) -> None:
     job_id = jobs.job_id(spec)
     job = jobs.status(store, job_id)
     if job is None or job.state in jobs.STOPPED:
-        label = "Measure where it hurts" if store.partial(job_id) is None else "Go on measuring"
+        label = "Measure where it hurts" if so_far(job_id) is None else "Go on measuring"
         if st.button(label, type="primary", icon=":material/play_arrow:"):
             jobs.submit(store, spec)
             st.rerun()
@@ -58,7 +58,7 @@ def _last_asked(wanted: SkillMapSpec) -> SkillMapSpec:
 
 
 def _show(job_id: str, plan: Plan, live: bool = False) -> None:
-    found = state.store().result(job_id) or state.store().partial(job_id)
+    found = so_far(job_id)
     if not isinstance(found, SkillMap) or not len(found.starts):
         return
     metrics = sorted({skill.metric for skill in found.skills})

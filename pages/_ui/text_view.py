@@ -6,7 +6,8 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.figures.departure import departure
-from pages._ui.progress import job_panel
+from pages._ui.plain import plain
+from pages._ui.progress import job_panel, so_far
 from prune_core import catalogue, jobs
 from prune_core.specs import DEMO_PROMPTS, RunSpec, TextSpec
 from prune_core.texts import TextPair, Texts, agreement, departure_words, mean_kl
@@ -86,7 +87,7 @@ def _ask(plan: Plan, name: str, prompts: tuple[str, ...], new: int, heat: float,
 
 def _show(job_id: str, spec: TextSpec) -> None:
     """What there is: texts that still grow, or all of them with their departures."""
-    found = state.store().result(job_id) or state.store().partial(job_id)
+    found = so_far(job_id)
     if not isinstance(found, Texts):
         return
     how = "its built checkpoint" if found.cached else "hooks on the loaded model"
@@ -104,7 +105,7 @@ def _pair(pair: TextPair, place: int) -> None:
     right.html(_card("Pruned", pair.prompt, pair.pruned, shared, state.palette().removed))
     if not pair.finished:
         return
-    st.markdown(f"**The pruned model {_plain(departure_words(pair))}.**")
+    st.markdown(f"**The pruned model {plain(departure_words(pair))}.**")
     if pair.tokens:
         st.caption(
             f"Read along the donor's text ({len(pair.tokens)} tokens), both models hold the same token most likely at "
@@ -124,8 +125,3 @@ def _card(label: str, prompt: str, text: str, shared: int, colour: str) -> str:
         f'<div class="ls-text" data-side="{label.lower()}" style="white-space:pre-wrap;overflow-wrap:anywhere">'
         f"<b>{html.escape(prompt)}</b>{html.escape(text[:shared])}{marked if text[shared:] else ''}</div></div>"
     )
-
-
-def _plain(text: str) -> str:
-    """Text with Markdown's signs taken literally."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text)
