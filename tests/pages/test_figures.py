@@ -11,11 +11,12 @@ import plotly.graph_objects as go
 import pytest
 
 from pages._ui import figures
+from pages._ui.figures.agreement import strips
 from pages._ui.figures.map import fitted, outline
 from pages._ui.figures.numbers import change, label_of
 from pages._ui.theme import DARK, LIGHT, Palette, palette
 from prune_core.reports import Metric, Report
-from prune_core.types import Block, Drop, Merge, Plan, Preview, drop_plan
+from prune_core.types import Block, Drop, DropPart, Merge, Plan, Preview, Replace, drop_plan
 from tests.pages.synthetic import synthetic
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +174,39 @@ def test_the_strip_marks_removed_layers_by_more_than_colour() -> None:
     assert squares.customdata[6] == "dropped"
     (arrow,) = figure.layout.annotations
     assert (arrow.ax, arrow.x) == (3, 1)
+
+
+def test_the_strip_marks_halves_and_layers_with_new_weights() -> None:
+    attention, mlp = DropPart("attention", (1, 4)), DropPart("mlp", (6,))
+    plan = Plan(12, (attention, mlp, Replace(Block(8, 10), "linear"), Replace(Block(10, 12), "layer")))
+    figure = figures.layer_strip(12, plan)
+    squares, halves = figure.data
+    crossed = [(x, base) for x, base, text in zip(halves.x, halves.base, halves.text, strict=True) if text == "✕"]
+    assert crossed == [(1, 0.0), (4, 0.0), (6, 0.5)]
+    assert [shape for shape in halves.marker.pattern.shape if shape] == ["/"] * 3
+    assert [text for text in halves.text if text != "✕"] == ["MLP", "MLP", "attn"]
+    assert [squares.customdata[layer] for layer in (1, 6)] == ["attention dropped", "MLP dropped"]
+    assert squares.customdata[7] == "takes new weights (linear) for layers 8 to 9"
+    assert squares.customdata[10] == "takes new weights (layer) for layers 10 to 11"
+    assert [layer for layer in range(12) if squares.marker.color[layer] == LIGHT.merged] == [7, 10]
+    assert [(arrow.ax, arrow.x) for arrow in figure.layout.annotations] == [(9, 7), (11, 10)]
+    assert not figures.layer_strip(4, Plan(4)).data[1].x
+
+
+def test_plans_side_by_side_mark_halves_and_layers_that_take_over() -> None:
+    plans = {
+        "parts": Plan(6, (DropPart("attention", (1,)), Drop((3,)))),
+        "merged": Plan(6, (Merge(2, (3,)),)),
+        "replaced": Plan(6, (Replace(Block(4, 6), "layer"),)),
+    }
+    (cells,) = strips(plans).data
+    assert list(cells.y) == ["parts", "merged", "replaced", "removed by"]
+    assert ["".join(row) or "-" for row in cells.text[:3]] == ["½×", "•×", "•×"]
+    assert list(cells.text[3]) == ["", "0.5", "", "2", "", "1"]
+    assert cells.customdata[0][1] == "attention dropped" and cells.customdata[3][3] == "2 of 3"
+    colours = dict(cells.colorscale[:3])  # the place of whole removals, and up to where their colour reaches
+    assert [colours[place] for place in (0, 1 / cells.zmax)] == [LIGHT.kept, LIGHT.removed]
+    assert cells.z[0][3] == 1.0 and cells.z[1][2] == cells.zmax and max(cells.z[3]) <= 1.0
 
 
 # --- costs ----------------------------------------------------------------------------------------------------------
