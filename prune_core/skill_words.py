@@ -8,6 +8,9 @@ from prune_core.wording import named, ranges
 HALF = 0.5
 """Losing this share of what the donor has above chance is called needing a layer."""
 
+NAMED = 5
+"""So many skills are named in one sentence."""
+
 
 def readings(skills: SkillMap) -> list[str]:
     """What the map says, in sentences: what every skill needs, what each by itself, what costs nothing.
@@ -20,10 +23,13 @@ def readings(skills: SkillMap) -> list[str]:
     needed = skills.clear & (-skills.change >= HALF * margin) & able  # [S, K]
     carries = np.all(needed[:, able], axis=1, keepdims=True) & able.any()  # [S, 1]
     said = [f"Needed for every skill: {_blocks(skills, carries[:, 0])}."] if carries.any() else []
+    alike: dict[bytes, list[int]] = {}  # skills that need the same blocks, told together
+    for k, column in enumerate((needed & ~carries).T):
+        if column.any():
+            alike.setdefault(column.tobytes(), []).append(k)
     said += [
-        f"Needed for {name}: {_blocks(skills, column)}."
-        for name, column in zip(names, (needed & ~carries).T, strict=True)
-        if column.any()
+        f"Needed for {_few([names[k] for k in group])}: {_blocks(skills, (needed & ~carries)[:, group[0]])}."
+        for group in alike.values()
     ]
     harmless = ~np.any(skills.clear & (skills.change < 0), axis=1, keepdims=True)  # [S, 1]
     if harmless.any():
@@ -32,10 +38,14 @@ def readings(skills: SkillMap) -> list[str]:
         said.append(f"{alone}{what} costs no skill anything that {_items(skills)} items show.")
     guessed = [name for name, can in zip(names, able, strict=True) if not can]
     if guessed:
-        said.append(
-            f"The donor itself does not clearly beat chance at {' and '.join(guessed)}: little can be lost there."
-        )
+        said.append(f"The donor itself does not clearly beat chance at {_few(guessed)}: little can be lost there.")
     return said
+
+
+def _few(names: list[str]) -> str:
+    """The names, or the first of many and how many more there are."""
+    shown = names if len(names) <= NAMED else [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def skill_name(skill: Skill) -> str:

@@ -203,6 +203,15 @@ def test_what_the_map_says():
     ]
 
 
+def test_skills_that_need_the_same_layers_are_told_together_and_many_are_counted():
+    good, bad = [1] * 40, [0] * 40
+    said = readings(made_up([[bad] * 7 + [good, good], [good] * 8 + [bad], [good] * 9], [good] * 9))
+    assert said[:2] == [
+        "Needed for skill 0, skill 1, skill 2, skill 3 and 3 more: layer 0.",
+        "Needed for skill 8: layer 1.",
+    ]
+
+
 def test_what_a_map_of_blocks_says():
     good, bad = [1] * 40, [0] * 40
     said = readings(made_up([[bad, good], [bad, good], [good, good], [good, good]], [good, good], size=2))

@@ -56,15 +56,16 @@ def skill_map(skills: SkillMap, chosen: Iterable[int] = (), palette: Palette = L
         )
     )
     figure.add_trace(_squares(rows, len(starts)))
-    margin = {"l": 150, "r": 80, "t": 10, "b": 50}
     few = len(rows) <= FEW
+    names = [row.name if few else row.name.replace("<br>", ", ") for row in rows]
+    longest = max(len(line) for name in names for line in name.split("<br>"))
+    margin = {"l": min(320, 30 + 7 * longest), "r": 80, "t": 10, "b": 50}
     height = (38 if few else 22) * len(rows) + margin["t"] + margin["b"]
     frame(figure, palette, margin, height=height, hovermode="closest", dragmode=False)
     title = "layer that is dropped" if skills.size == 1 else f"first of the {skills.size} layers that are dropped"
-    ticks = list(starts)[:: tick_step(len(starts), 32)]
+    ticks = list(starts)[:: tick_step(len(starts), 24)]
     ends = [-0.5, len(starts) - 0.5]
     figure.update_xaxes(title_text=title, tickvals=ticks, range=ends, showgrid=False, zeroline=False)
-    names = [row.name if few else row.name.replace("<br>", ", ") for row in rows]
     ends = [len(rows) - 0.5, -0.5]
     figure.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=names, range=ends, showgrid=False, zeroline=False, ticks=""
