@@ -25,7 +25,7 @@ from prune_core.store import Store
 from tests.core.stored import keep_run, result, run_spec
 
 ROOT = Path(__file__).parents[2]
-THOUSAND_S = 10.0  # about 1 s on a quiet machine; a page that reads every result is not seen by the time alone
+THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ def test_the_picture_of_quality_against_cost_names_its_front(store, three):
     keep_run(store, 9, measured=result(4.0))
     runs = catalogue.entries(store)
     figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
-    marks = next(trace for trace in figure.data if trace.name.startswith("front"))
+    marks = next(trace for trace in figure.data if (trace.name or "").startswith("front"))
     assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
     ring = next(trace for trace in figure.data if trace.name == "ticked")
     assert [point[0] for point in ring.customdata] == [three[1]]
