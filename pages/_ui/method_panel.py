@@ -40,6 +40,8 @@ def _searched(method: Method, budget: int | None) -> tuple[Plan, list[Step], str
         return None
     took = seconds_in_words(result.seconds)
     cost = f"{result.measured} plans were run, {result.reused} were known already; it took {took}."
+    if budget is None and not result.plan.edits:
+        cost += " Nothing passed its threshold: lower it in the settings, or say how many layers to remove."
     return result.plan, list(result.steps), cost
 
 

@@ -18,13 +18,14 @@ FAR = 5.0
 def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palette = LIGHT) -> go.Figure:
     """The change of loss (nats per token, ± one standard error) of each preview over how many layers it removes.
 
-    Labelled are `now` and the best of each number of layers. Changes far above the others are triangles at the upper
-    edge, with their number.
+    Labelled are `now` and the cheapest of the others. Changes far above the others are triangles at the upper edge,
+    with their number. All say on hover what they are.
     """
     current = [] if now is None else [now]
     history = [*earlier, *current]
     top, edge = _ends([_change(preview) for preview in history])
-    best = {id(preview) for preview in [*_best_of_each_size(history), *current]}
+    cheapest = min(earlier, key=_change, default=None)
+    labelled = [*current, cheapest]
     most = max((len(preview.plan.removed) for preview in history), default=1)
     figure = go.Figure()
     for previews, name, colour, size, symbol in (
@@ -46,10 +47,10 @@ def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palet
             name=name,
             marker=dict(size=size, color=colour, symbol=["triangle-up" if out else symbol for out in far]),
             text=[
-                _label(preview, out) if out or id(preview) in best else ""
+                _label(preview, out) if out or any(preview is one for one in labelled) else ""
                 for preview, out in zip(previews, far, strict=True)
             ],
-            textposition=["top left" if count > most / 2 else "bottom right" for count in sizes],
+            textposition=["middle left" if count > most / 2 else "middle right" for count in sizes],
             textfont=dict(size=SMALL_PX, color=palette.text if name == "now" else palette.muted),
             customdata=[_preview_words(preview) for preview in previews],
             hovertemplate="%{customdata}<extra></extra>",
@@ -71,15 +72,6 @@ def _ends(changes: list[float]) -> tuple[float, float]:
     limit = FAR * float(np.median(np.abs(changes))) if changes else 0.0
     near = [change for change in changes if change <= limit] or changes or [0.0]
     return max(near), max(near) + 0.25 * (max(near) - min([0.0, *near]))
-
-
-def _best_of_each_size(history: Sequence[Preview]) -> list[Preview]:
-    best: dict[int, Preview] = {}
-    for preview in history:
-        size = len(preview.plan.removed)
-        if size not in best or _change(preview) < _change(best[size]):
-            best[size] = preview
-    return list(best.values())
 
 
 def _label(preview: Preview, far: bool) -> str:
