@@ -26,7 +26,7 @@ def show_summary(result: RunResult) -> None:
     ):
         if metric is not None:
             tiles.append((label, metric_in_words(metric), metric.note))
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value, note in tiles:
             st.metric(label, value, help=note, width="content")
 

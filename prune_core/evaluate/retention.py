@@ -88,12 +88,16 @@ def retained_performance(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) 
             continue
         drawn = draws(counts).mean(0)
         ratios = drawn[:, 1] / np.where(drawn[:, 0] > 0, drawn[:, 0], np.nan)
-        note = f"mean {metric} of {len(counts)} tasks: {100 * after:.2f}% of {100 * before:.2f}%"
-        items = sum(c.items for c in counts)
-        stderr = float(np.nanstd(ratios))
         found.append(
             Metric(
-                f"retained performance, {metric}", "tasks", after / before, "fraction", True, stderr, None, items, note
+                name=f"retained performance, {metric}",
+                task=f"{len(counts)} task{'s' if len(counts) > 1 else ''}",
+                value=after / before,
+                unit="fraction",
+                higher_is_better=True,
+                stderr=float(np.nanstd(ratios)),
+                samples=sum(c.items for c in counts),
+                note=f"mean {metric} {100 * after:.2f}% of {100 * before:.2f}%",
             )
         )
     return tuple(found)

@@ -32,9 +32,8 @@ def stability(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) -> tuple[Me
     mean = float(np.mean([each.value for each in found]))
     stderr = float(np.sqrt(np.square(errors).sum()) / len(found))
     items = sum(each.samples or 0 for each in found)
-    note = f"mean of {len(found)} tasks, {found[0].note}"
     task = f"mean of {len(found)} tasks"
-    return (*found, Metric("Stability", task, mean, "fraction", True, stderr, None, items, note))
+    return (*found, Metric("Stability", task, mean, "fraction", True, stderr, None, items, found[0].note))
 
 
 def _of_task(donor: Outcomes, pruned: Outcomes) -> Metric:

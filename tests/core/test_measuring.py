@@ -1,0 +1,141 @@
+"""Every finished part of a run is kept by itself: nothing is measured twice, and a donor's figures serve other runs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prune_core import serial
+from prune_core.pipeline import measuring
+from prune_core.reports import Agreement, Outcomes
+from prune_core.specs import Result, RunResult, RunSpec
+from prune_core.store import Store
+from prune_core.types import drop_plan
+from tests.core.small_run import LAYERS, lasting, run_here, small_spec
+
+MEASURES = ("perplexity", "score_task", "continuations", "agreement", "speed", "memory")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory) -> RunSpec:
+    spec = small_spec(tmp_path_factory.mktemp("model"))
+    folder = Path(spec.evaluation.task_folder or "")
+    (folder / "more.jsonl").write_text((folder / "items.jsonl").read_text())
+    return replace(spec, evaluation=replace(spec.evaluation, tasks=("tiny_letters", "more.jsonl")))
+
+
+@pytest.fixture
+def calls(monkeypatch) -> list[str]:
+    """The names of what is measured, in turn; setting `calls.stop` to a name makes it fail there."""
+
+    class Calls(list):
+        stop = ""
+
+    made = Calls()
+
+    def counted(name, measure):
+        def call(*args, **kwargs):
+            made.append(name)
+            if name == made.stop:
+                raise RuntimeError(f"stopped at {name}")
+            return measure(*args, **kwargs)
+
+        return call
+
+    for name in MEASURES:
+        monkeypatch.setattr(measuring, name, counted(name, getattr(measuring, name)))
+    return made
+
+
+def whole(store: Store, run_id: str, spec: RunSpec) -> RunResult:
+    job = run_here(store, run_id, spec)
+    assert job.state == "done", job.error
+    result = store.result(run_id)
+    assert isinstance(result, RunResult)
+    return result
+
+
+def test_a_run_stopped_at_each_part_goes_on_from_there(spec, tmp_path, calls):
+    plain = lasting(whole(Store(tmp_path / "plain"), "run-a", spec))
+    assert len(calls) == 2 * 4 + 1 + 1 + 2  # two models: perplexity, two tasks, texts; agreement; speed; two memories
+    store, resumed = Store(tmp_path / "stopped"), []
+    for name in MEASURES:
+        calls.clear()
+        calls.stop = name
+        assert run_here(store, "run-a", spec).state == "failed"
+        resumed += calls[:-1]
+    calls.clear()
+    calls.stop = ""
+    assert lasting(whole(store, "run-a", spec)) == plain
+    assert len(resumed) + len(calls) == 12  # none of them twice
+
+
+def test_donors_figures_serve_the_next_run_but_for_what_was_changed(spec, tmp_path, calls):
+    store = Store(tmp_path)
+    first = whole(store, "run-a", spec)
+    for n, (change, again) in enumerate(
+        (
+            ({}, []),
+            ({"prompts": ("other",)}, ["continuations"]),
+            ({"task_limit": 5}, ["score_task"] * 2),
+            ({"fewshot": 1}, ["score_task"] * 2),
+            ({"tasks": ("tiny_letters",)}, []),
+            ({"heldout": replace(spec.evaluation.heldout, stride=8)}, ["perplexity"]),
+        )
+    ):
+        calls.clear()
+        other = replace(spec, plan=drop_plan(LAYERS, (2,)), evaluation=replace(spec.evaluation, **change))
+        result = whole(store, f"run-{n}", other)
+        own = 2 + len(other.evaluation.tasks) + 4  # of the pruned model: perplexity, texts, tasks; of both: four
+        assert len(calls) == own + len(again), (change, calls)
+        assert all(calls.count(name) >= 2 for name in again)
+        if not change:
+            assert [m for m in result.donor.metrics if m.name == "acc"] == [
+                m for m in first.donor.metrics if m.name == "acc"
+            ]
+
+
+def test_what_a_run_says_of_its_donor(spec, tmp_path):
+    store = Store(tmp_path)
+    result = whole(store, "run-a", spec)
+    agreed = result.agreement
+    assert agreed is not None
+    names = [metric.name for metric in agreed.metrics]
+    assert names[:2] == ["KL from donor", "same likeliest token"]
+    assert {"retained performance, acc", "Stability"} <= set(names)
+    rows = {(row.task, row.metric): row for row in agreed.retention}
+    assert set(rows) == {("tiny_letters", "acc"), ("more", "acc"), ("more", "acc_norm"), ("mean of 2 tasks", "acc")}
+    kept = {}
+    for label, folder in (("pruned", "run-a"), ("donor", next(store.home.glob("runs/donor-*/parts/task more.json")))):
+        file = store.folder("run-a") / "parts" / "task more.json" if label == "pruned" else folder
+        kept[label] = serial.from_json(Outcomes, json.loads(file.read_text())["outcomes"])
+    row = rows["more", "acc"]
+    pairs = list(zip(kept["donor"].right["acc"], kept["pruned"].right["acc"], strict=True))
+    assert (row.lost, row.won, row.items) == (pairs.count((1, 0)), pairs.count((0, 1)), len(pairs))
+    accuracies = [
+        next(m.value for m in report.metrics if (m.task, m.name) == ("more", "acc"))
+        for report in (result.donor, result.pruned)
+    ]
+    assert (row.donor, row.pruned) == pytest.approx(tuple(accuracies))
+
+
+def test_a_run_without_tasks_and_one_of_an_older_version(spec, tmp_path):
+    bare = replace(spec, evaluation=replace(spec.evaluation, tasks=(), task_folder=None, prompts=()))
+    result = whole(Store(tmp_path), "run-a", bare)
+    assert result.agreement is not None
+    assert result.agreement.retention == ()
+    assert [m.name for m in result.agreement.metrics] == ["KL from donor", "same likeliest token"]
+    data = serial.to_json(result)
+    del data["agreement"]
+    assert serial.from_json(Result, data) == replace(result, agreement=None)
+    assert serial.from_json(Agreement, serial.to_json(result.agreement)) == result.agreement
+
+
+def test_an_empty_plan_agrees_with_its_donor(spec, tmp_path):
+    result = whole(Store(tmp_path), "run-a", replace(spec, plan=drop_plan(LAYERS, ())))
+    assert result.agreement is not None
+    values = {metric.name: metric.value for metric in result.agreement.metrics}
+    assert values["KL from donor"] == 0
+    assert values["same likeliest token"] == values["Stability"] == values["retained performance, acc"] == 1
+    assert all(row.verdict == "kept" and row.lost == row.won == 0 for row in result.agreement.retention)
