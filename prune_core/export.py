@@ -15,10 +15,12 @@ from prune_core import serial
 from prune_core.reports import Agreement, Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.types import Calibration, ModelRef, UserError
-from prune_core.wording import describe, metric_in_words, ranges, retained
+from prune_core.wording import describe, layers_without, metric_in_words, ranges, retained
 
 RECIPE = "recipe.json"
 CARD = "README.md"
+
+SILENT = "their weights are there as zeros, so the file is no smaller and the model no faster for it"
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
 """Generation settings that do nothing without `do_sample`; transformers will not save them then."""
@@ -123,10 +125,12 @@ def _header(base: str) -> str:
 
 def _origin(spec: RunSpec) -> str:
     plan, revision = spec.plan, f", revision {spec.model.revision}" if spec.model.revision else ""
+    parts = [("attention", layers_without(plan, "attention")), ("MLP", layers_without(plan, "mlp"))]
     rows = [
         ("Base model", f"{base_name(spec.model)}{revision}; its licence holds for this model too"),
         ("Layers removed", ranges(plan.removed) or "none"),
         ("Layers kept, in this order", ranges(plan.kept)),
+        *((f"Layers without {part}", f"{ranges(layers)}: {SILENT}") for part, layers in parts if layers),
         ("Chosen", plan.method),
         ("Calibration text", _calibration(spec.calibration)),
     ]

@@ -18,24 +18,24 @@ def part_influence(runs: PlannedRuns, layers: nn.ModuleList, advance: Callable[[
     parts to x at once (GPT-NeoX, Falcon), whose like the paper does not treat, the MLP is the part added last. Padding
     does not count. `advance` is called after each layer.
     """
-    tokens = sum(int(batch.attention_mask.sum()) for batch in runs.batches)
+    begun = [runs.along_donor(batch, 0) for batch in range(len(runs.batches))]
+    recordings, states = [recording for recording, _ in begun], [state for _, state in begun]
     alike = np.zeros((2, len(layers)))
     for number, layer in enumerate(layers):
-        for batch in range(len(runs.batches)):
-            recording, before = runs.along_donor(batch, number)
-            if batch == 0:
-                parts.check(recording, number)
-            _, after = runs.along_donor(batch, number + 1)
-            restore = swap_weights(layer, parts.silent(layer, "mlp"))
+        parts.check(recordings[0], number)
+        silence = parts.silent(layer, "mlp")
+        for batch, (recording, before) in enumerate(zip(recordings, states, strict=True)):
+            states[batch] = recording.run(before, [number])
+            restore = swap_weights(layer, silence)
             try:
                 between = recording.run(before, [number])
             finally:
                 restore()
             counted = recording.attention_mask.bool()
             alike[0, number] += _cosines(before[counted], between[counted])
-            alike[1, number] += _cosines(between[counted], after[counted])
+            alike[1, number] += _cosines(between[counted], states[batch][counted])
         advance()
-    return 1 - alike / tokens
+    return 1 - alike / sum(int(batch.attention_mask.sum()) for batch in runs.batches)
 
 
 def _cosines(one: Tensor, other: Tensor) -> float:

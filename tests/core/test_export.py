@@ -1,6 +1,7 @@
 """The exported folder: it loads with transformers alone, says what was done, and is there whole or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from prune_core.export import export, model_card, write_card
 from prune_core.reports import Continuation, Metric, Report
 from prune_core.specs import Evaluation, RunResult, RunSpec
 from prune_core.transform.surgery import build
-from prune_core.types import Calibration, ModelRef, UserError, drop_plan
+from prune_core.types import Calibration, Drop, DropPart, ModelRef, Plan, UserError, drop_plan
 from prune_core.wording import describe
 from tests.core.checkpoints import logits, no_warnings, reloaded
 from tests.core.tiny import tiny_model, tiny_tokenizer
@@ -49,6 +50,14 @@ def test_folder_loads_and_repeats(family: str, tmp_path: Path) -> None:
     names = {file.suffix for file in (tmp_path / "out").iterdir()}
     assert names == {".json", ".safetensors", ".md", ".txt"}
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_card_says_that_dropped_parts_save_nothing() -> None:
+    edits = (Drop((9,)), DropPart("attention", (1, 2)), DropPart("mlp", (5,)))
+    card = model_card(replace(SPEC, plan=Plan(16, edits, "blockpruner")))
+    assert "| Layers without attention | 1 to 2: their weights are there as zeros, so the file is no smaller" in card
+    assert "| Layers without MLP | 5: " in card
+    assert "Layers without" not in model_card(SPEC)
 
 
 def test_whole_or_not_at_all(tmp_path: Path) -> None:
