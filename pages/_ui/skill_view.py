@@ -76,7 +76,8 @@ def _show(job_id: str, plan: Plan, live: bool = False) -> None:
         "items), which may be chance; among many cells a few pass that mark by chance too. Outlined: chosen layers."
     )
     if not live:
-        st.write("**Click a cell to put its layers into the choice, or to take them out.**")
+        click = "**Click a cell to put its layers into the choice, or to take them out.**"
+        st.write(f"{click} By keyboard: type them on the Plan page.")
         choice_bar(plan)
         csv = skills_csv(found)
         st.download_button("Download CSV", csv, "skills.csv", "text/csv", icon=":material/download:", on_click="ignore")

@@ -23,12 +23,22 @@ def departure(pair: TextPair, palette: Palette = LIGHT) -> go.Figure:
     frame(figure, palette, margin={"l": 64, "r": 16, "t": 34, "b": 86}, height=380, hovermode="closest")
     words = [_words(place, token) for place, token in zip(places, tokens, strict=True)]
     shared = dict(x=places, text=words, hovertemplate="%{text}<extra></extra>")
+    figure.add_scatter(
+        x=[place for place in places for _ in range(3)],
+        y=[value for token in tokens for value in (token.donor, token.pruned, None)],
+        mode="lines",
+        line=dict(color=palette.border, width=4),
+        hoverinfo="skip",
+        showlegend=False,
+        row=1,
+        col=1,
+    )
     for name, values, colour, symbol in (
         ("donor", [token.donor for token in tokens], palette.donor, "circle"),
         ("pruned", [token.pruned for token in tokens], palette.pruned, "diamond"),
     ):
-        line, marker = dict(color=colour, width=1), dict(color=colour, size=8, symbol=symbol)
-        figure.add_scatter(**shared, y=values, mode="lines+markers", name=name, marker=marker, line=line, row=1, col=1)
+        marker = dict(color=colour, size=8, symbol=symbol)
+        figure.add_scatter(**shared, y=values, mode="markers", name=name, marker=marker, row=1, col=1)
     for agrees, name, colour in (
         (True, "same most likely token", palette.kept),
         (False, "another most likely token", palette.removed),
