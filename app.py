@@ -5,11 +5,12 @@ from pathlib import Path
 import streamlit as st
 
 from pages._ui.follow_theme import follow_theme
+from prune_core.types import UserError
 
 # A file, since Streamlit fetches icons named by word from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
 follow_theme()
-st.navigation(
+page = st.navigation(
     [
         st.Page("pages/model.py", title="Model", icon=":material/deployed_code:", default=True),
         st.Page("pages/redundancy.py", title="Redundancy", icon=":material/grid_on:"),
@@ -18,4 +19,8 @@ st.navigation(
         st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
     ],
     position="top",
-).run()
+)
+try:
+    page.run()
+except UserError as error:  # what a page did not foresee, such as a full disk
+    st.error(str(error), icon=":material/error:")

@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -125,7 +125,12 @@ class Store:
         return [f.name for f in sorted(folders, key=lambda f: (f / "spec.json").stat().st_mtime_ns, reverse=True)]
 
     def save_spec(self, run_id: str, spec: Spec) -> None:
-        write_text(self.folder(run_id) / "spec.json", serial.dumps(spec))
+        try:
+            write_text(self.folder(run_id) / "spec.json", serial.dumps(spec))
+        except DiskFull:
+            with suppress(OSError):  # it held something before
+                self.folder(run_id).rmdir()
+            raise
 
     def spec(self, run_id: str) -> Spec | None:
         return read_json(self.folder(run_id) / "spec.json", Spec)

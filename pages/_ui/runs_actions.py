@@ -63,7 +63,7 @@ def _one(run: Entry) -> None:
     if not isinstance(spec, RunSpec):
         return
     if run.state in jobs.STOPPED:
-        st.button("Resume", on_click=_resume, args=(run.id, spec), type="primary", icon=":material/resume:")
+        st.button("Resume", on_click=_start, args=(spec, run.id), type="primary", icon=":material/resume:")
     st.button(
         "Run again", on_click=_start, args=(spec,), icon=":material/replay:", help="The same recipe, as a new run."
     )
@@ -132,12 +132,12 @@ def _side_csv(runs: Sequence[Entry]) -> str:
     return comparison_csv(beside(list(zip(report.names_of(runs), results, strict=True))))
 
 
-def _start(spec: RunSpec) -> None:
-    choose([jobs.submit(state.store(), spec)])
-
-
-def _resume(run_id: str, spec: RunSpec) -> None:
-    jobs.submit(state.store(), spec, run_id)
+def _start(spec: RunSpec, run_id: str | None = None) -> None:
+    """Queue a new run, or a stopped one again, and tick it; in a callback."""
+    try:
+        choose([jobs.submit(state.store(), spec, run_id)])
+    except UserError as error:  # such as a full disk
+        st.toast(str(error), icon=":material/error:", duration="infinite")
 
 
 def _open(spec: RunSpec, run_id: str | None = None) -> None:

@@ -89,10 +89,14 @@ def pareto_view(runs: list[Entry]) -> list[Entry]:
     a, b, c = st.columns([1, 1, 3], vertical_alignment="bottom")
     y = a.selectbox("Quality", qualities, key=state.seed("pareto_y", qualities[0], qualities), format_func=_label)
     x = b.selectbox("Cost", costs, key=state.seed("pareto_x", costs[0], costs), format_func=_label)
-    ways = list(dict.fromkeys(run.figures[y].on for run in runs if y in run.figures))
+    both = [run for run in runs if x in run.figures and y in run.figures]
+    ways = list(dict.fromkeys(_way(run, x, y) for run in both))
+    if not ways:
+        st.info("No run has both of these figures.", icon=":material/info:")
+        return []
     hint = "Only figures that were measured alike can be compared."
-    way = c.selectbox(f"{_label(y)} measured on", ways, key=state.seed("pareto_on", ways[0], ways), help=hint)
-    alike = [run for run in runs if y in run.figures and run.figures[y].on == way]
+    way = c.selectbox("Measured on", ways, key=state.seed("pareto_on", ways[0], ways), help=hint)
+    alike = [run for run in both if _way(run, x, y) == way]
     ticked = [run for run in alike if run.id in chosen_ids()]
     figure = pareto(alike, key(x), key(y), chosen_ids(), state.palette())
     st.plotly_chart(figure, theme=None, key=PARETO, on_select=_tick_point, selection_mode="points")
@@ -107,6 +111,12 @@ def _tick_point() -> None:
     clicked = [point["customdata"][0] for point in points if point.get("customdata")]
     now = chosen_ids()
     choose([run_id for run_id in now if run_id not in clicked] + [run_id for run_id in clicked if run_id not in now])
+
+
+def _way(run: Entry, x: str, y: str) -> str:
+    """How the two figures were measured; counts and sizes are what they are everywhere."""
+    speed = run.figures[x].on if key(x).unit == "tokens/s" else ""
+    return "; ".join(filter(None, (run.figures[y].on, speed)))
 
 
 def _label(name: str) -> str:

@@ -1,5 +1,6 @@
 """The store: results come back equal, writes are whole or not at all."""
 
+import errno
 import os
 import subprocess
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 
 from prune_core.damage import DropMap
 from prune_core.specs import Job, MeasureSpec
-from prune_core.store import Store, copy_folder, write_text
+from prune_core.store import DiskFull, Store, copy_folder, write_text
 from prune_core.types import Calibration, LayerStats, ModelRef, UserError
 
 
@@ -101,3 +102,16 @@ def test_a_copy_never_overwrites(store, tmp_path):
     assert (copy_folder(source, str(tmp_path / "copy")) / "config.json").read_text() == "{}"
     with pytest.raises(UserError, match="exists already"):
         copy_folder(source, str(tmp_path / "copy"))
+
+
+def test_no_empty_folder_stays_where_the_spec_could_not_be_written(store, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    spec = MeasureSpec(ModelRef(), Calibration())
+    store.save_spec("measure-x", spec)
+    monkeypatch.setattr(os, "fsync", full)
+    for run_id in ("measure-x", "measure-y"):
+        with pytest.raises(DiskFull, match="The disk is full"):
+            store.save_spec(run_id, spec)
+    assert store.spec("measure-x") == spec and not store.folder("measure-y").exists()

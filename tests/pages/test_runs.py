@@ -21,7 +21,7 @@ from prune_core import catalogue, jobs, trash
 from prune_core.catalogue import About
 from prune_core.key_figures import key
 from prune_core.specs import Job, RunResult, RunSpec
-from prune_core.store import Store
+from prune_core.store import DiskFull, Store
 from tests.core.stored import keep_run, result, run_spec
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +168,7 @@ def test_quality_against_cost():
     app = opened()
     app.segmented_control(key="runs_view").set_value("Quality against cost").run()
     assert not app.exception and "The front: **A** drop layers 0 to 1" in said(app)
-    assert app.selectbox(key="pareto_on").options == ["text, context 256, stride 128"]
+    assert app.selectbox(key="pareto_on").options == ["text, context 256, stride 128; batch 1, median of 7 rounds"]
 
 
 def test_a_thousand_runs_open_fast(store, monkeypatch):
@@ -267,3 +267,23 @@ def test_runs_of_one_name_are_told_apart(store):
 def test_text_cannot_end_the_script():
     text = html_page("x", [paragraph("</script><script>alert(1)</script>")])
     assert "<script>alert" not in text
+
+
+def test_what_no_page_foresaw_is_a_sentence_too(store, monkeypatch):
+    def full():
+        raise DiskFull(store.home)
+
+    monkeypatch.setattr("pages._ui.state.workspace", full)
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
+    assert not app.exception and "The disk is full" in app.error[0].value
+
+
+def test_a_full_disk_when_a_run_is_started(three, store, monkeypatch):
+    app = opened((three[0],))
+
+    def full(*_):
+        raise DiskFull(Path("x"))
+
+    monkeypatch.setattr(jobs, "submit", full)
+    press(app, "Run again")
+    assert "The disk is full" in app.toast[0].value
