@@ -133,7 +133,7 @@ def test_a_cancelled_map_is_kept_and_gone_on_with(spec, tmp_path, monkeypatch):
     assert isinstance(again, SkillMap) and store.partial(run_id) is None
     np.testing.assert_array_equal(again.right, whole.right)
     np.testing.assert_array_equal(again.donor_right, whole.donor_right)
-    assert (again.skills, again.note) == (whole.skills, "lm-eval 0.4.13, 0-shot")
+    assert again.skills == whole.skills and again.note.endswith(", 0-shot")
 
 
 def test_blocks_of_two(spec, tmp_path):
