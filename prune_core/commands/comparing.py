@@ -22,7 +22,7 @@ from prune_core.specs import (
     SpeedSettings,
 )
 from prune_core.store import Store, home, write_text
-from prune_core.types import Calibration, HeldOut, LayerStats, ModelRef, Plan, Preview, UserError
+from prune_core.types import Calibration, DropPart, HeldOut, LayerStats, ModelRef, Plan, Preview, UserError
 from prune_core.wording import describe, seconds_in_words
 
 LIGHT = Evaluation(
@@ -73,13 +73,16 @@ def compare(
         speed=LIGHT.speed,
         prompts=LIGHT.prompts,
     )
-    rows, refused = [], []
+    rows, notes = [], []
     for method in chosen:
         try:
             rows.append(_row(ref, calibration, method, budget, asked))
         except UserError as error:
-            refused.append(f"Not in the table: {method.label}. {error}")
-    shown = "\n".join([*(_table(rows) if rows else ()), *refused]) + "\n"
+            notes.append(f"Not in the table: {method.label}. {error}")
+    halved = [row.method.label for row in rows if any(isinstance(edit, DropPart) for edit in row.plan.edits)]
+    if halved:
+        notes.insert(0, f"{' and '.join(halved)}: dropped parts stay as zeros, so less is saved than by whole layers.")
+    shown = "\n".join([*(_table(rows) if rows else ()), *notes]) + "\n"
     print(shown, end="")
     if out is not None:
         write_text(out, shown)

@@ -1,0 +1,66 @@
+"""Methods compared on the command line, on a tiny checkpoint: the figures are those of each method's own jobs."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from prune_core.__main__ import app
+from prune_core.specs import PreviewSpec, RunResult, RunSpec
+from prune_core.store import Store
+from prune_core.types import Preview
+from tests.core.tiny import tiny_model, tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model("llama", 6).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    (folder / "words.jsonl").write_text("".join(f'{{"text": "text number {n}{"!" * n}"}}\n' for n in range(8)))
+    text = ["--text", str(folder / "words.jsonl"), "--samples", "8", "--seq-len", "32"]
+    tasks = ["--tasks", "demo_facts,demo_agreement", "--limit", "3"]
+    return ["compare", "--budget", "2", "--model", str(folder), "--device", "cpu", *text, *tasks]
+
+
+def test_a_table_of_methods(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
+    out = tmp_path / "table.md"
+    asked = [*given, "--methods", "last, llm_drop,shortened_taylor,shortgpt", "--out", str(out)]
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code == 0, shown.output
+    assert shown.output == out.read_text()
+    rows = [re.split(r" *\| *", line)[1:-1] for line in shown.output.splitlines() if line.startswith("|")]
+    heads, _, donor, chance, *methods = rows
+    assert heads == ["", "What it cuts", "Loss", "Change", "demo_facts", "demo_agreement", "Choosing", "Building"]
+    assert donor[:2] == ["donor", "nothing"] and chance[4:6] == ["25.0%", "50.0%"]
+    assert {row[0] for row in methods} == {"Last layers", "LLM-Drop", "ShortGPT (Block Influence)"}
+    assert "Not in the table: Shortened LLaMA (Taylor+)." in shown.output
+    assert "LLM-Drop: dropped parts stay as zeros" in shown.output
+    assert [float(row[2]) for row in methods] == sorted(float(row[2]) for row in methods)
+
+    store = Store(tmp_path / "home")
+    last = next(row for row in methods if row[0] == "Last layers")
+    assert last[1] == "drop layers 4 to 5 (2 of 6)"
+    (seen,) = (store.result(name) for name in store.ids("preview") if chosen_by(store, name) == "last")
+    (run,) = (store.result(name) for name in store.ids("run") if chosen_by(store, name) == "last")
+    assert isinstance(seen, Preview) and isinstance(run, RunResult) and run.build_seconds is not None
+    assert last[3] == f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
+    accuracies = [metric for metric in run.pruned.metrics if metric.name == "acc"]
+    assert [cell.split("%")[0] for cell in last[4:6]] == [f"{100 * metric.value:.1f}" for metric in accuracies]
+    assert last[7] == f"{run.build_seconds:.1f} s"
+
+    again = CliRunner().invoke(app, [*given, "--methods", "last,llm_drop,shortgpt"])
+    assert again.exit_code == 0 and len(store.ids("run")) == 3, "a run of the same recipe is taken again"
+
+
+def chosen_by(store: Store, name: str) -> str:
+    spec = store.spec(name)
+    assert isinstance(spec, (PreviewSpec, RunSpec))
+    return spec.plan.method
+
+
+def test_a_method_that_is_not_there_is_refused(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    shown = CliRunner().invoke(app, [*given, "--methods", "magic"])
+    assert "There is no method 'magic'" in str(shown.exception)
