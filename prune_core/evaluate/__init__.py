@@ -2,7 +2,9 @@
 
     perplexity.py   loss and perplexity on held-out text, by sliding windows
     tasks.py        accuracy on lm-evaluation-harness tasks, on the model that is already in memory
-                    (task_list.py finds the tasks, harness.py scores them)
+                    (task_list.py and jsonl_task.py find the tasks, harness.py scores them)
+    agreement.py    KL and likeliest tokens against the donor's, on held-out text
+    retention.py    what is left of each skill, item by item, with intervals; stability.py: LLM-Streamline's measure
     speed.py        prefill and decode speed, models in turn
     memory.py       parameters, weights, KV cache, peak memory, disk
     choices.py      the same tasks answered again and again, item by item, for maps of skills

@@ -82,7 +82,7 @@ def heldout_windows(
 
     UserError when the context does not fit the model, and when there is too little text.
     """
-    _check(model, heldout)
+    check_windows(model, heldout)
     streams = _streams(tokenizer, heldout, documents)
     every = [w for i, tokens in enumerate(streams) for w in windows(i, tokens, heldout.context, heldout.stride)]
     if not every:
@@ -181,7 +181,8 @@ def _batch_size(model: PreTrainedModel, longest: Window) -> int:
     return max(1, min(tokens // len(longest.tokens), LOGIT_BYTES // row_bytes))
 
 
-def _check(model: PreTrainedModel, heldout: HeldOut) -> None:
+def check_windows(model: PreTrainedModel, heldout: HeldOut) -> None:
+    """UserError where the windows leave tokens out or do not fit the model's context."""
     if not 1 <= heldout.stride <= heldout.context or heldout.context < 2:
         raise UserError(
             f"Context {heldout.context} and stride {heldout.stride} would leave tokens out: "

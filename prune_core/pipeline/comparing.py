@@ -10,7 +10,7 @@ import torch
 
 from prune_core import export
 from prune_core.model import LoadedModel, load
-from prune_core.pipeline.measuring import compare
+from prune_core.pipeline.measuring import compare, prepare
 from prune_core.pipeline.planning import fitted_file
 from prune_core.replacements.files import REPLACEMENT, load_weights
 from prune_core.residents import Resident
@@ -28,6 +28,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
     begun = time.monotonic()
     donor = resident.loaded
+    asked = prepare(spec, donor, progress)
     folder, took = store.folder(run_id) / CHECKPOINT, None
     if not folder.exists():
         check_buildable(spec.plan)
@@ -45,7 +46,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     pruned_ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
     pruned = load(pruned_ref, progress)
 
-    before, after, agreed = compare(store, run_id, spec, donor, pruned, folder, progress)
+    before, after, agreed = compare(store, run_id, spec, asked, donor, pruned, folder, progress)
     result = RunResult(before, after, CHECKPOINT, _versions(donor), time.monotonic() - begun, agreed, took)
     export.write_card(folder, spec, result)
     return result

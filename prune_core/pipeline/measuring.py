@@ -16,7 +16,7 @@ from prune_core.data import heldout_documents
 from prune_core.evaluate.agreement import agreement
 from prune_core.evaluate.generate import continuations
 from prune_core.evaluate.memory import memory
-from prune_core.evaluate.perplexity import perplexity
+from prune_core.evaluate.perplexity import check_windows, perplexity
 from prune_core.evaluate.retention import Group, retained_performance, retention
 from prune_core.evaluate.speed import speed
 from prune_core.evaluate.stability import stability
@@ -45,28 +45,41 @@ class Side:
     part: Keeper
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The texts and tasks that both models are measured on."""
+
+    documents: list[str]
+    chosen: Chosen
+
+
+def prepare(spec: RunSpec, donor: LoadedModel, progress: Progress) -> Asked:
+    """Read the held-out text and the tasks: what is wrong with them is said before anything is built."""
+    check_windows(donor.model, spec.evaluation.heldout)
+    return Asked(heldout_documents(spec.evaluation.heldout), choose_tasks(spec.evaluation, progress))
+
+
 def compare(
     store: Store,
     run_id: str,
     spec: RunSpec,
+    asked: Asked,
     donor: LoadedModel,
     pruned: LoadedModel,
     checkpoint: Path,
     progress: Progress,
 ) -> tuple[Report, Report, Agreement]:
     """Donor and pruned model measured in the same way, and held against each other."""
-    documents = heldout_documents(spec.evaluation.heldout)
-    chosen = choose_tasks(spec.evaluation, progress)
     sides = Side(DONOR, donor, _donors(store, spec, donor)), Side(PRUNED, pruned, _runs(store, run_id))
     reports, scores = [], []
     for side in sides:
         told = Labelled(progress, side.label)
-        on_text = _perplexity(side, spec.evaluation, documents, told)
-        scores.append(_tasks(side, spec.evaluation, chosen, told))
+        on_text = _perplexity(side, spec.evaluation, asked.documents, told)
+        scores.append(_tasks(side, spec.evaluation, asked.chosen, told))
         on_tasks = [metric for score in scores[-1] for metric in score.metrics]
-        metrics = (*on_text, *on_tasks, *group_metrics(chosen, on_tasks))
+        metrics = (*on_text, *on_tasks, *group_metrics(asked.chosen, on_tasks))
         reports.append(Report(side.label, side.loaded.info.num_layers, metrics, _texts(side, spec.evaluation, told)))
-    agreed = _agreement(sides[1], donor, spec, documents, chosen, scores, progress)
+    agreed = _agreement(sides[1], donor, spec.evaluation, asked, scores, progress)
     cost = _cost(sides[1], donor, checkpoint, spec.evaluation, progress)
     full = [replace(report, metrics=report.metrics + cost[report.label]) for report in reports]
     return full[0], full[1], agreed
@@ -105,23 +118,18 @@ def _texts(side: Side, evaluation: Evaluation, progress: Progress) -> tuple[Cont
 def _agreement(
     pruned: Side,
     donor: LoadedModel,
-    spec: RunSpec,
-    documents: list[str],
-    chosen: Chosen,
+    evaluation: Evaluation,
+    asked: Asked,
     scores: list[list[TaskScore]],
     progress: Progress,
 ) -> Agreement:
     """Token by token on the held-out text, item by item on the tasks."""
-    heldout = spec.evaluation.heldout
-    on_text = pruned.part(
-        "agreement",
-        NOTHING,
-        Metrics,
-        lambda: agreement(donor.model, pruned.loaded.model, donor.tokenizer, heldout, documents, progress),
-    )
+    texts = donor.tokenizer, evaluation.heldout, asked.documents
+    make = partial(agreement, donor.model, pruned.loaded.model, *texts, progress)
+    on_text = pruned.part("agreement", NOTHING, Metrics, make)
     before, after = _answers(*scores)
     on_tasks = (*retained_performance(before, after), *stability(before, after))
-    return Agreement(on_text + on_tasks, retention(before, after, _groups(chosen)))
+    return Agreement(on_text + on_tasks, retention(before, after, _groups(asked.chosen)))
 
 
 def _answers(donor: list[TaskScore], pruned: list[TaskScore]) -> tuple[list[Outcomes], list[Outcomes]]:

@@ -65,6 +65,8 @@ def test_every_setting_counts(demo):
         replace(run, calibration=Calibration(seed=1)),
         replace(run, model=ModelRef(dtype="bfloat16")),
         replace(run, evaluation=Evaluation(new_tokens=3)),
+        replace(run, evaluation=Evaluation(fewshot=0)),
+        replace(run, evaluation=Evaluation(task_limit=3)),
         replace(run, evaluation=Evaluation(heldout=HeldOut(stride=7))),
     ]
     assert len({of(spec) for spec in variants}) == len(variants)
@@ -144,3 +146,13 @@ def test_no_heavy_import():
     code = "import sys, prune_core.fingerprint, prune_core.wording, prune_core.assets; print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not any(f"'{name}'" in modules for name in ("torch", "transformers", "datasets"))
+
+
+def test_a_task_file_counts_by_its_content(tmp_path):
+    file = tmp_path / "items.jsonl"
+    run = replace(SPECS[3], evaluation=Evaluation(tasks=(str(file),), task_folder=None))
+    seen = [of(run)]
+    for text in ("one", "two"):
+        file.write_text(text)
+        seen.append(of(run))
+    assert len(set(seen)) == 3

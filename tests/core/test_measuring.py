@@ -11,7 +11,8 @@ from prune_core.pipeline import measuring
 from prune_core.reports import Agreement, Outcomes
 from prune_core.specs import Result, RunResult, RunSpec
 from prune_core.store import Store
-from prune_core.types import drop_plan
+from prune_core.types import HeldOut, drop_plan
+from prune_core.wording import metric_in_words, retained
 from tests.core.small_run import LAYERS, lasting, run_here, small_spec
 
 MEASURES = ("perplexity", "score_task", "continuations", "agreement", "speed", "memory")
@@ -118,6 +119,9 @@ def test_what_a_run_says_of_its_donor(spec, tmp_path):
         for report in (result.donor, result.pruned)
     ]
     assert (row.donor, row.pruned) == pytest.approx(tuple(accuracies))
+    card = (store.folder("run-a") / result.checkpoint / "README.md").read_text()
+    assert f"| more acc | {retained(row)} | {row.lost} | {row.won} | {row.items} |" in card
+    assert f"| KL from donor, text.txt | {metric_in_words(agreed.metrics[0])} |" in card
 
 
 def test_a_run_without_tasks_and_one_of_an_older_version(spec, tmp_path):
@@ -139,3 +143,18 @@ def test_an_empty_plan_agrees_with_its_donor(spec, tmp_path):
     assert values["KL from donor"] == 0
     assert values["same likeliest token"] == values["Stability"] == values["retained performance, acc"] == 1
     assert all(row.verdict == "kept" and row.lost == row.won == 0 for row in result.agreement.retention)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tasks": ("tiny_leters",)}, "no task called 'tiny_leters'"),
+        ({"heldout": HeldOut("nowhere.txt", context=32, stride=16)}, "no text file nowhere.txt"),
+        ({"heldout": HeldOut(context=4096, stride=16)}, "choose a shorter context"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is_built(spec, tmp_path, change, message):
+    store = Store(tmp_path)
+    job = run_here(store, "run-a", replace(spec, evaluation=replace(spec.evaluation, **change)))
+    assert job.state == "failed" and message in (job.error or "")
+    assert not (store.folder("run-a") / "checkpoint").exists()

@@ -59,6 +59,7 @@ def test_values_are_medians_without_the_warm_up(monkeypatch, models):
     for metric in ratios.values():
         assert metric.value == np.median(donor / pruned)
         assert metric.stderr == median_stderr(donor / pruned)
+        assert metric.note.endswith("ratio within each round, from 2.00 to 8.00")
 
 
 def test_a_steady_drift_cancels_in_the_ratio(monkeypatch, models):
