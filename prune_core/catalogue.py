@@ -21,7 +21,7 @@ from prune_core.store import Store, read_json, whole, write_text
 from prune_core.types import UserError
 from prune_core.wording import describe
 
-VERSION = 1
+VERSION = 2
 """Raise it when `Entry` or the key figures change: every summary.json is then made again."""
 
 SUMMARY, ABOUT = "summary.json", "about.json"
@@ -176,25 +176,25 @@ def _from_plain(data: dict[str, Any]) -> Entry:
 
 def _read(folder: Path) -> Entry:
     """The line from the run's own files."""
-    blank = Entry(folder.name, _made(folder), DAMAGED)
+    known = Entry(folder.name, _made(folder), DAMAGED)
     try:
         spec = read_json(folder / "spec.json", RunSpec)
+        if spec is None:
+            return replace(known, reason="Its spec.json is missing: restore the file, or delete the run.")
+        known = replace(
+            known,
+            about=About(spec.name),
+            model=spec.model.path,
+            plan=describe(spec.plan),
+            method=spec.plan.method,
+            removed=len(spec.plan.removed),
+            layers=spec.plan.num_layers,
+        )
+        known = replace(known, about=read_json(folder / ABOUT, About) or known.about)
         job = read_json(folder / "progress.json", Job)
         result = _plain_result(folder / "result.json")
-        about = read_json(folder / ABOUT, About)
     except UserError as error:
-        return replace(blank, reason=str(error))
-    if spec is None:
-        return replace(blank, reason="Its spec.json is missing: restore the file, or delete the run.")
-    known = replace(
-        blank,
-        about=about or About(spec.name),
-        model=spec.model.path,
-        plan=describe(spec.plan),
-        method=spec.plan.method,
-        removed=len(spec.plan.removed),
-        layers=spec.plan.num_layers,
-    )
+        return replace(known, reason=str(error))
     if job is None:
         return replace(known, state="interrupted", reason="It was never started: resume it.")
     if job.state == "done" and result is None:

@@ -10,7 +10,7 @@ from pages._ui.plain import plain
 from pages._ui.runs_table import choose
 from pages._ui.runs_trash import delete
 from prune_core import catalogue, jobs
-from prune_core.catalogue import DAMAGED, About, Entry
+from prune_core.catalogue import About, Entry
 from prune_core.recipes import parse_recipe
 from prune_core.serial import dumps
 from prune_core.side_by_side import FEWEST, MOST, beside, comparison_csv, table_csv
@@ -57,9 +57,10 @@ def _one(run: Entry) -> None:
     """Buttons that are for one run."""
     with st.popover("Name and tags", icon=":material/edit:"):
         _name_form(run)
-    if run.state == DAMAGED:
+    try:
+        spec = state.store().spec(run.id)
+    except UserError:  # damaged, which is said below
         return
-    spec = state.store().spec(run.id)
     if not isinstance(spec, RunSpec):
         return
     if run.state in jobs.STOPPED:
@@ -106,7 +107,7 @@ def _downloads(ticked: list[Entry]) -> None:
             _file("Report (HTML, opens offline)", lambda: report.comparison_report(_wholes(wholes)), f"{name}.html")
             _file("All figures side by side (CSV)", lambda: _side_csv(wholes), f"{name}.csv")
         _csv("Key figures (CSV)", ticked, "runs.csv")
-        if len(ticked) == 1 and ticked[0].state != DAMAGED:
+        if len(ticked) == 1 and ticked[0].plan:  # its spec can be read
             run_id = ticked[0].id
             _file("Recipe (JSON)", lambda: dumps(state.store().spec(run_id)), f"{run_id}.json")
 

@@ -56,12 +56,14 @@ def trash_panel() -> None:
         for run in gone[:SHOWN]:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button("Restore", key=f"restore_{run.id}", on_click=restore, args=((run.id,),))
-                st.markdown(f"{plain(run.title)}  \n:small[{plain(run.model)}, {run.made}]")
+                st.markdown(f"{plain(run.title)}  \n:small[{plain(f'{run.model} {run.made}')}]")
         if len(gone) > SHOWN:
             st.caption(f"And {len(gone) - SHOWN} older ones.")
-        st.button(f"Restore all {len(gone)}", on_click=restore, args=(tuple(run.id for run in gone),))
+        if len(gone) > 1:
+            st.button(f"Restore all {len(gone)}", on_click=restore, args=(tuple(run.id for run in gone),))
         st.divider()
-        sure = st.checkbox(f"Destroy these {len(gone)} runs and their checkpoints for good", key="sure_to_empty")
+        what = "this run and its checkpoint" if len(gone) == 1 else f"all {len(gone)} runs and their checkpoints"
+        sure = st.checkbox(f"Destroy {what} for good", key="sure_to_empty")
         st.button("Empty the trash", on_click=_empty, disabled=not sure, icon=":material/delete_forever:")
 
 

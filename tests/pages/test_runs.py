@@ -159,6 +159,7 @@ def test_a_damaged_run_is_told_and_can_be_deleted(store, three):
     (store.folder(three[0]) / "result.json").write_text("{")
     app = opened((three[0],))
     assert "This run is damaged" in said(app) and "restore the file" in said(app)
+    assert any(button.label == "Run again" for button in app.button)
     press(app, "Delete")
     assert len(catalogue.entries(store)) == 2
 
