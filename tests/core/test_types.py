@@ -9,8 +9,20 @@ from hypothesis import strategies as st
 from prune_core import serial
 from prune_core.reports import Metric
 from prune_core.specs import Evaluation, RunSpec, Spec
-from prune_core.types import Block, Calibration, Drop, HeldOut, Merge, ModelRef, Plan, Replace, UserError, drop_plan
-from prune_core.wording import describe, layers_from_words, ranges
+from prune_core.types import (
+    Block,
+    Calibration,
+    Drop,
+    DropPart,
+    HeldOut,
+    Merge,
+    ModelRef,
+    Plan,
+    Replace,
+    UserError,
+    drop_plan,
+)
+from prune_core.wording import describe, layers_from_words, layers_without, ranges
 
 
 @pytest.mark.parametrize(
@@ -48,6 +60,7 @@ edits = st.one_of(
     st.builds(Drop, st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True).map(tuple)),
     st.builds(Merge, st.integers(10, 12), st.just((13, 14)), st.sampled_from(["rdsc", "telescoped"])),
     st.builds(Replace, st.just(Block(3, 6)), st.text(min_size=1, max_size=9)),
+    st.builds(DropPart, st.sampled_from(["attention", "mlp"]), st.just((2, 5))),
 )
 specs = st.builds(
     RunSpec,
@@ -96,5 +109,11 @@ def test_layers_in_words_read_back(chosen):
 def test_plans_in_words():
     assert describe(drop_plan(16, (9, 10, 11, 12))) == "drop layers 9 to 12 (4 of 16)"
     assert describe(drop_plan(16, ())) == "keep all 16 layers"
+    attention = Plan(16, (DropPart("attention", (3, 5)),))
+    assert describe(attention) == "drop the attention of layers 3, 5 (2 of 16 layers keep only their MLP)"
+    both = Plan(16, (DropPart("mlp", (1,)), Drop((4,))))
+    assert describe(both) == "drop layer 4 (1 of 16), drop the MLP of layer 1 (1 of 16 layers keeps only its attention)"
+    assert both.removed == (4,) and attention.removed == () and attention.kept == tuple(range(16))
+    assert layers_without(both, "mlp") == (1,) and layers_without(both, "attention") == ()
     with pytest.raises(UserError, match="runs backwards"):
         layers_from_words("9-3")
