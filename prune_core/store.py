@@ -178,9 +178,15 @@ class Store:
             return None
 
     def part(self, run_id: str, name: str, cls: Any, make: Callable[[], T]) -> T:
-        """A finished part of a run: read when it is there, else made and kept; a resumed run repeats nothing."""
+        """A finished part of a run: read when it is there, else made and kept; a resumed run repeats nothing.
+
+        One that is damaged, or that another version wrote in another form, is made again.
+        """
         path = self.folder(run_id) / "parts" / f"{name}.json"
-        kept = read_json(path, cls)
+        try:
+            kept = read_json(path, cls)
+        except UserError:
+            kept = None
         if kept is None:
             kept = make()
             write_text(path, serial.dumps(kept))

@@ -78,6 +78,10 @@ def test_parts_are_made_once(store):
 
     assert store.part("run-x", "p", Job, make) == store.part("run-x", "p", Job, make) == job
     assert made == [1]
+    for damaged in ("{", '{"type": "Job", "gone": 1}'):
+        (store.folder("run-x") / "parts" / "p.json").write_text(damaged)
+        assert store.part("run-x", "p", Job, make) == job
+    assert made == [1, 1, 1]
 
 
 def test_clean_removes_only_what_dead_processes_left(store):
