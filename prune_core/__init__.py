@@ -10,8 +10,9 @@
       -> evaluate/         before and after: perplexity, tasks, speed, text
       -> export.py         safetensors, recipe, model card
 
-types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process, store.py keeps the results,
-catalogue.py lists the runs (trash.py, side_by_side.py and recipes.py do the rest with them), and commands/ is the same pipeline from the command line.
+types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process,
+store.py keeps the results, catalogue.py lists the runs (trash.py, side_by_side.py and recipes.py do the rest with
+them), and commands/ is the same pipeline from the command line.
 """
 
 __version__ = "0.1.0"
