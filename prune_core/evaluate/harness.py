@@ -137,8 +137,21 @@ def make_ready(chosen: TaskDict, fewshot: int | None = None) -> None:
         own = task.get_config("num_fewshot")
         if own != 0:
             task.set_config("num_fewshot", fewshot if fewshot is not None else own or 0)
+        _require_examples(task)
         task.set_fewshot_seed(FEWSHOT_SEED)
     seed_like_command_line()
+
+
+def _require_examples(task: Any) -> None:
+    """UserError where a task has fewer examples than it is to show; the item that is asked is never among them."""
+    shots = task.get_config("num_fewshot")
+    if not shots or not getattr(task, "sampler", None):
+        return
+    there = len(task.sampler.df) - (task.fewshot_cfg.split == task.get_config("test_split"))
+    if there < shots:
+        raise UserError(
+            f"The task {task.task_name} has {there} examples to show, {shots} are asked for: ask for fewer."
+        )
 
 
 def seed_like_command_line() -> None:

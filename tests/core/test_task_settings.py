@@ -149,6 +149,13 @@ def test_an_answer_longer_than_the_context_names_its_item_as_lm_eval_would_stop_
     assert run_tasks(short, tiny_tokenizer(), Evaluation(HeldOut(), (str(file),), None, 1))
 
 
+def test_more_examples_than_there_are_is_an_error(model, file):
+    write(file, *(GOOD | {"query": query} for query in "abc"))
+    assert scores(model, Evaluation(HeldOut(), (str(file),), None, fewshot=2))
+    with pytest.raises(UserError, match="The task items has 2 examples to show, 3 are asked for"):
+        scores(model, Evaluation(HeldOut(), (str(file),), None, fewshot=3))
+
+
 def test_presets_set_what_they_say_and_are_recognised():
     assert task_preset(Evaluation()).name == "demo-skills"
     assert window_preset(HeldOut()).name == "demo"

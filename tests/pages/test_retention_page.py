@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages._ui.figures import before_after
 from pages._ui.figures.retained import retention
 from pages._ui.retention_view import agreement_table, retention_table, verdicts
 from pages._ui.state import Workspace
@@ -118,6 +119,13 @@ def test_of_very_many_skills_only_the_means_and_the_changed_are_drawn():
     many = (*(replace(KEPT, task=f"t{n}") for n in range(60)), LOST, MEAN)
     names = {name for trace in retention(many).data for name in trace.y}
     assert names == {"sums", "<b>skills, mean</b>"}
+
+
+def test_of_very_many_scores_only_the_means_are_drawn():
+    scores = tuple(Metric("acc", f"mmlu_{n}", 0.5, "fraction", True, 0.01, 0.25, 100) for n in range(57))
+    mean = Metric("acc", "mmlu", 0.5, "fraction", True, 0.01, 0.25, 5700, "mean of 57 tasks")
+    both = [Report(label, LAYERS, (*scores, mean), ()) for label in ("donor", "pruned")]
+    assert list(before_after(*both).data[-1].y) == ["<b>mmlu, mean</b>"]
 
 
 def test_presets_fill_in_the_form(store):

@@ -18,13 +18,14 @@ EDGE_PX = 64  # under each panel, for its axis
 TOP_PX = 40
 LEFT_PX = 144
 RIGHT_PX = 160
+MANY = 40
 
 
 def before_after(donor: Report, pruned: Report, palette: Palette = LIGHT) -> go.Figure:
     """Two panels of dumbbells: scores in percent with their chance levels; all else as pruned / donor on a log axis.
 
     Scores are the metrics in fractions (lm-eval's accuracies). Metrics that only one report has are left out, and so is
-    the loss where the perplexity says the same.
+    the loss where the perplexity says the same. Of more than 40 scores only the groups' means are drawn.
     """
     pairs = _pairs(donor, pruned)
     panels = [(pairs_of, draw) for pairs_of, draw in (_split(pairs)) if pairs_of]
@@ -52,6 +53,8 @@ def _pairs(donor: Report, pruned: Report) -> list[Pair]:
 
 def _split(pairs: list[Pair]):
     scores = [pair for pair in pairs if pair[0].unit == "fraction"]
+    if len(scores) > MANY:
+        scores = [pair for pair in scores if pair[0].note.startswith("mean of")] or scores
     ratios = [(a, b) for a, b in pairs if a.unit != "fraction" and a.value > 0 and b.value > 0]
     return (scores, _draw_scores), (ratios, _draw_ratios)
 
