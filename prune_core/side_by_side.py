@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
@@ -16,6 +17,8 @@ from prune_core.wording import metric_in_words
 
 FEWEST, MOST = 2, 8
 """Runs compared at once; more columns than that are not read."""
+
+OUTCOME = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 
 Named = tuple[str, RunResult]
 """What a run is called, and its result."""
@@ -121,8 +124,8 @@ def _lasting(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
 
 
 def _kind(metric: Metric) -> tuple[str, str, str, str]:
-    """What two figures must share to be compared."""
-    return metric.task, metric.name, metric.unit, metric.note
+    """What two figures must share to be compared. Decimals in a note are outcomes, such as "from 1.41 to 1.52"."""
+    return metric.task, metric.name, metric.unit, OUTCOME.sub("", metric.note)
 
 
 def _find(column: Sequence[Metric], kind: tuple[str, str, str, str]) -> Metric | None:

@@ -11,6 +11,7 @@ import pytest
 from prune_core import catalogue, jobs, trash
 from prune_core.catalogue import About
 from prune_core.recipes import parse_recipe
+from prune_core.reports import Metric
 from prune_core.serial import dumps
 from prune_core.side_by_side import beside, comparison_csv, marked, table_csv
 from prune_core.store import Store
@@ -165,6 +166,20 @@ def test_figures_that_were_measured_otherwise_have_a_row_of_their_own():
     rows = [row for row in beside([("a", result()), ("b", other)]).rows if row.metric.name == "perplexity"]
     assert [[cell is not None for cell in row.cells] for row in rows] == [[True, True, False], [False, False, True]]
     assert not any(row.best for row in rows)
+
+
+def test_outcomes_told_in_a_note_do_not_part_a_row():
+    def noted(note: str):
+        speed_up = Metric("decode speed-up", "batch 1", 1.5, "x", True, 0.1, note=note)
+        return replace(result(), pruned=replace(result().pruned, metrics=(speed_up,)))
+
+    def rows(*notes: str) -> int:
+        table = beside([(note, noted(note)) for note in notes])
+        return sum(row.metric.name == "decode speed-up" for row in table.rows)
+
+    assert rows("7 rounds, from 1.41 to 1.52", "7 rounds, from 0.9 to 2.0") == 1
+    assert rows("7 rounds, from 1.41 to 1.52", "9 rounds, from 1.41 to 1.52") == 2
+    assert rows("lm-eval 0.4.13", "lm-eval 0.4.12") == 2
 
 
 def test_csv_has_units_and_errors(store):
