@@ -121,7 +121,8 @@ def show_comparison(result: RunResult) -> None:
     donor = {(m.task, m.name): m for m in result.donor.metrics}
     for metric in result.pruned.metrics:
         before = donor.get((metric.task, metric.name))
-        print(f"{_title(metric):46} {metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}")
+        values = f"{metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}"
+        print(f"{_title(metric):46} {values}  {metric.note}".rstrip())
     if result.agreement is not None:
         _show_agreement(result.agreement)
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):

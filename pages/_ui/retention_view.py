@@ -29,6 +29,8 @@ def show_summary(result: RunResult) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value, note in tiles:
             st.metric(label, value, help=note, width="content")
+    if after is not None:
+        st.caption(f"Perplexity on {after.task}: {after.note}.")
 
 
 def show_retention(agreement: Agreement) -> None:
