@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.forms import calibration_form, model_form
-from pages._ui.progress import job_panel
+from pages._ui.progress import job_panel, watch
 from prune_core import jobs
 from prune_core.specs import InspectSpec
 from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
@@ -79,4 +79,7 @@ if measured is None or not set(extras) <= set(measured.values):
     if st.button(label, type="primary", disabled=running, icon=":material/play_arrow:"):
         jobs.submit(state.store(), spec)
         st.rerun()
-    job_panel(job_id, TITLE)
+    if running:
+        watch(job_id, TITLE)
+    else:
+        job_panel(job_id, TITLE)

@@ -8,7 +8,7 @@ from pages._ui.choice import add_or_replace, map_and_side
 from pages._ui.figures.damage import damage_map, similarity_against_damage
 from pages._ui.heatmap import heatmap
 from pages._ui.picking import blocks_of, cut_layers
-from pages._ui.progress import job_panel
+from pages._ui.progress import job_panel, watch
 from pages._ui.sets_view import sets_view
 from prune_core import jobs
 from prune_core.correlation import Damage, agreements
@@ -18,6 +18,7 @@ from prune_core.specs import DropMapSpec
 from prune_core.types import LayerStats, Plan, UserError
 from prune_core.wording import seconds_in_words
 
+TITLE = "Measuring what dropping every block costs"
 LABELS: dict[Damage, str] = {"loss": "Change of loss", "kl": "KL from the donor"}
 
 
@@ -43,8 +44,10 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
         if isinstance(so_far, DropMap) and so_far.sequences >= max(1, 2 * shown):
             st.rerun()
 
-    if job is not None and job.state != "done":
-        job_panel(job_id, "Measuring what dropping every block costs", draw_again_once_doubled)
+    if job is not None and job.state in jobs.STOPPED:
+        job_panel(job_id, TITLE)
+    elif job is not None and job.state != "done":
+        watch(job_id, TITLE, draw_again_once_doubled)
     if isinstance(drops, DropMap):
         _show(stats, drops, name, plan, adds, grows=job is not None and job.state in ("queued", "running"))
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.figures.agreement import strips
-from pages._ui.progress import job_panel, start, try_again
+from pages._ui.progress import start, try_again, watch
 from prune_core import jobs
 from prune_core.methods import METHODS, Measured, Method
 from prune_core.specs import Job, PlanResult, PlanSpec, PreviewSpec
@@ -106,7 +106,7 @@ def _show(entries: list[Entry]) -> None:
         try_again(*stopped, label="Try again what was stopped" if len(stopped) > 1 else "Try again")
     open_jobs = [(entry.job, entry.label) for entry in ordered if entry.job is not None and not entry.stopped]
     for job, label in sorted(open_jobs, key=lambda item: item[0].state != "running")[:1]:
-        job_panel(job.id, label)
+        watch(job.id, label)
 
 
 def _table(entries: list[Entry]) -> None:

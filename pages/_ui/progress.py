@@ -28,10 +28,16 @@ def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, 
     if job.state in ("failed", "interrupted"):
         st.error(job.error or f"{title}: {job.state}.", icon=":material/error:")
     elif job.state == "cancelled":
-        kept = "Nothing half-made was kept." if so_far(job_id) is None else "What it has so far is kept."
+        nothing = job.kind == "replace" or so_far(job_id) is None  # of a training only the curve is left
+        kept = "Nothing half-made was kept." if nothing else "What it has so far is kept."
         st.info(f"{title} was cancelled. {kept}", icon=":material/cancel:")
     else:
-        st.fragment(_watch, run_every=poll_s)(job_id, title, live)
+        watch(job_id, title, live, poll_s)
+
+
+def watch(job_id: str, title: str, live: Callable[[], None] = nothing_more, poll_s: float = POLL_S) -> None:
+    """The panel of a job that was unfinished when the page looked; if it has ended since, the page looks again."""
+    st.fragment(_watch, run_every=poll_s)(job_id, title, live)
 
 
 def so_far(job_id: str) -> Result | None:
@@ -78,10 +84,7 @@ def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], Non
     job = jobs.status(store, jobs.job_id(spec))
     if job is None or job.state not in jobs.STOPPED:
         job = jobs.wait(store, jobs.submit(store, spec), timeout_s)
-    if job.state != "done":
-        job_panel(job.id, title, live)
-    if job.state in jobs.STOPPED:
-        try_again(spec)
+    _stopped_or_under_way(job, spec, title, live)
     return job
 
 
@@ -94,10 +97,16 @@ def asked(spec: Spec, label: str, title: str, live: Callable[[], None] = nothing
     if job is None:
         st.button(label, key=f"start_{job_id}", on_click=start, args=(spec,), icon=":material/play_arrow:")
         return None
-    job_panel(job_id, title, live)
-    if job.state in jobs.STOPPED:
-        try_again(spec)
+    _stopped_or_under_way(job, spec, title, live)
     return None
+
+
+def _stopped_or_under_way(job: Job, spec: Spec, title: str, live: Callable[[], None]) -> None:
+    if job.state in jobs.STOPPED:
+        job_panel(job.id, title)
+        try_again(spec)
+    elif job.state != "done":
+        watch(job.id, title, live)
 
 
 def try_again(*specs: Spec, label: str = "Try again") -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import state
-from pages._ui.progress import job_panel, start, try_again
+from pages._ui.progress import job_panel, start, try_again, watch
 from prune_core import jobs
 from prune_core.block_sets import Candidate, best_sets, remeasured
 from prune_core.correlation import Damage
@@ -64,7 +64,7 @@ def _measure(left: list[PreviewSpec]) -> None:
     waiting = [job_id for job_id, job in standing.items() if job is not None and job.state in ("queued", "running")]
     stopped = [job_id for job_id, job in standing.items() if job is not None and job.state in jobs.STOPPED]
     if waiting:
-        job_panel(waiting[0], "Measuring the sets")
+        watch(waiting[0], "Measuring the sets")
     elif stopped:
         job_panel(stopped[0], "Measuring the sets")
         try_again(*left)

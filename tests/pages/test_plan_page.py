@@ -160,3 +160,20 @@ def test_the_ridge_that_was_kept_stands_out_and_the_plain_cut_is_named():
     (line,) = ridge_curves({"9-13": curve}).data
     assert list(line.x) == ["0.1", "10", "plain cut"] and list(line.y) == [1.4, 1.6, 1.5]
     assert line.marker.size[0] > line.marker.size[1]
+
+
+def test_a_job_that_ends_while_the_page_is_drawn_is_shown_at_once(store, monkeypatch):
+    """The page finds the job running; by the time its panel is drawn the result is there."""
+    result = ReplaceResult(trained_plan(), {"9-13": CURVE}, Preview(trained_plan(), 1.5, 1.62, 0.01, 8000, 0.4), 9.0)
+    spec = ReplaceSpec(*NOW, trained_plan())
+    keep(store, spec, result)
+    choose(store, trained_plan())
+    looks, status = [], jobs.status
+
+    def late(kept, job_id):
+        looks.append(job_id)
+        first = job_id == jobs.job_id(spec) and looks.count(job_id) == 1
+        return Job(job_id, spec.kind, "running") if first else status(kept, job_id)
+
+    monkeypatch.setattr("prune_core.jobs.status", late)
+    assert page("plan").metric[0].value == "1.620"
