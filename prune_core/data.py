@@ -20,6 +20,11 @@ def load_documents(source: str, subset: str | None = None, split: str = "train",
 
     Raises UserError where the source is not there, cannot be read, lacks the column, or is empty.
     """
+    return [text.strip() for text in _texts(source, subset, split, column) if text.strip()]
+
+
+def _texts(source: str, subset: str | None, split: str, column: str) -> list[str]:
+    """As `load_documents`, but as they are there."""
     path = Path(source).expanduser()
     if path.is_file():
         texts = read_file(path, column)
@@ -29,17 +34,20 @@ def load_documents(source: str, subset: str | None = None, split: str = "train",
         texts = read_dataset(str(path), subset, split, column)
     else:
         texts = read_dataset(source, subset, split, column)
-    documents = [text.strip() for text in texts if text.strip()]
-    if not documents:
+    if not any(text.strip() for text in texts):
         raise UserError(f"{source} is empty: give a file or dataset with text in it.")
-    return documents
+    return texts
 
 
 def heldout_documents(heldout: HeldOut) -> list[str]:
-    """The documents that perplexity is measured on, in their order."""
+    """The documents that perplexity is measured on, in their order.
+
+    Those to be joined are as they are there, empty ones too: published figures on WikiText-2 are of all its lines.
+    """
+    read = _texts if heldout.joined else load_documents
     if heldout.source == "demo":
-        return load_documents(str(assets.HELDOUT_TEXT))
-    return load_documents(heldout.source, heldout.subset, heldout.split, heldout.column)
+        return read(str(assets.HELDOUT_TEXT), None, heldout.split, heldout.column)
+    return read(heldout.source, heldout.subset, heldout.split, heldout.column)
 
 
 def calibration_documents(calibration: Calibration) -> list[str]:

@@ -145,6 +145,13 @@ def test_demo_is_the_text_in_assets() -> None:
     assert heldout_documents(HeldOut()) == load_documents(str(assets.HELDOUT_TEXT))
 
 
+def test_documents_to_be_joined_are_left_as_they_are(tmp_path: Path) -> None:
+    rows = ["", " = Title = \n", "", " Some text . \n"]  # as WikiText-2 has them
+    source = write(tmp_path / "t.jsonl", "\n".join(json.dumps({"text": row}) for row in rows))
+    assert heldout_documents(HeldOut(source, joined=True)) == rows
+    assert heldout_documents(HeldOut(source)) == ["= Title =", "Some text ."]
+
+
 def test_heldout_documents_keep_their_order(tmp_path: Path) -> None:
     source = write(tmp_path / "t.csv", "body\n" + "\n".join(TEXTS))
     assert heldout_documents(HeldOut(source, column="body")) == TEXTS
