@@ -83,7 +83,8 @@ def metric_in_words(metric: Metric) -> str:
     if metric.unit == "fraction":
         return f"{100 * metric.value:.1f}%" + (f" ± {100 * metric.stderr:.1f}" if metric.stderr else "")
     size = abs(metric.value)
-    digits = 0 if size >= 1000 or size == int(size) else 1 if size >= 100 else 3 if size >= 0.1 else 5
+    whole = size == int(size) and not metric.stderr
+    digits = 0 if size >= 1000 or whole else 1 if size >= 100 else 3 if size >= 0.1 else 5
     error = f" ± {metric.stderr:,.{digits}f}" if metric.stderr else ""
     return f"{metric.value:,.{digits}f}{error}" + (f" {metric.unit}" if metric.unit else "")
 

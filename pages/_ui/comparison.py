@@ -1,13 +1,12 @@
 """Before and after: one picture, one table, and what both models write."""
 
-import difflib
-
 import pandas as pd
 import streamlit as st
 
 from pages._ui import figures, state
 from pages._ui.retention_view import show_agreement, show_retention, show_summary
-from prune_core.reports import Continuation, Metric, Report
+from pages._ui.text_cards import shared_words, text_cards
+from prune_core.reports import Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
 
@@ -38,7 +37,7 @@ def show_texts(result: RunResult) -> None:
     if result.donor.continuations:
         st.subheader("What they write")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
-        _texts(before, after)
+        text_cards(before.prompt, before.text, after.text, shared_words(before.text, after.text))
 
 
 def comparison_table(donor: Report, pruned: Report) -> pd.DataFrame:
@@ -67,30 +66,6 @@ def _change(before: Metric, after: Metric) -> str:
     if after.unit == "bytes":
         return ("-" if delta < 0 else "+") + bytes_in_words(abs(delta))
     return f"{100 * delta / before.value:+.1f}%" if before.value else ""
-
-
-def _texts(before: Continuation, after: Continuation) -> None:
-    """Both continuations; from the first word that differs on, the pruned one is marked."""
-    left, right = st.columns(2)
-    same = _shared_words(before.text, after.text)
-    for place, label, text in ((left, "Donor", before.text), (right, "Pruned", after.text)):
-        with place.container(border=True):
-            st.caption(label)
-            shared, rest = text[:same], text[same:]
-            marked = f":orange-background[{_plain(rest)}]" if rest.strip() and label == "Pruned" else _plain(rest)
-            st.markdown(f"**{_plain(before.prompt)}**{_plain(shared)}{marked}")
-
-
-def _shared_words(a: str, b: str) -> int:
-    """How many characters both texts begin with, cut back to the last whole word."""
-    match = difflib.SequenceMatcher(None, a, b, autojunk=False).find_longest_match(0, len(a), 0, len(b))
-    shared = match.size if match.a == match.b == 0 else 0
-    return shared if shared == len(a) == len(b) else a.rfind(" ", 0, shared) + 1
-
-
-def _plain(text: str) -> str:
-    """Text with Markdown's signs taken literally, one paragraph."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text.replace("\n", " "))
 
 
 def _made_with(result: RunResult) -> str:

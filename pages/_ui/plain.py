@@ -1,6 +1,6 @@
-"""Text of the user's inside our Markdown."""
+"""Text of a user's or a model's inside our Markdown."""
 
 
 def plain(text: str) -> str:
     """`text` with Markdown's signs taken literally, one paragraph."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in " ".join(text.split()))
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text.replace("\n", " "))

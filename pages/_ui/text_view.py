@@ -1,13 +1,12 @@
 """Prompts of one's own: donor and pruned model write side by side, and where the pruned one departs."""
 
-import html
-
 import streamlit as st
 
 from pages._ui import state
 from pages._ui.figures.departure import departure
 from pages._ui.plain import plain
 from pages._ui.progress import job_panel, so_far
+from pages._ui.text_cards import text_cards
 from prune_core import catalogue, jobs
 from prune_core.specs import DEMO_PROMPTS, RunSpec, TextSpec
 from prune_core.texts import TextPair, Texts, agreement, departure_words, mean_kl
@@ -100,9 +99,7 @@ def _show(job_id: str, spec: TextSpec) -> None:
 
 def _pair(pair: TextPair, place: int) -> None:
     shared = pair.shared if pair.finished else max(len(pair.donor), len(pair.pruned))
-    left, right = st.columns(2)
-    left.html(_card("Donor", pair.prompt, pair.donor, shared, state.palette().donor))
-    right.html(_card("Pruned", pair.prompt, pair.pruned, shared, state.palette().removed))
+    text_cards(pair.prompt, pair.donor, pair.pruned, shared)
     if not pair.finished:
         return
     st.markdown(f"**The pruned model {plain(departure_words(pair))}.**")
@@ -113,15 +110,3 @@ def _pair(pair: TextPair, place: int) -> None:
         )
         picture = departure(pair, state.palette())
         st.plotly_chart(picture, theme=None, width="stretch", key=f"departure_{place}")
-
-
-def _card(label: str, prompt: str, text: str, shared: int, colour: str) -> str:
-    """One text as HTML, escaped: the prompt bold, what comes after `shared` characters marked."""
-    border = state.palette().border
-    marked = f'<mark style="background:{colour}33;color:inherit">{html.escape(text[shared:])}</mark>'
-    return (
-        f'<div style="border:1px solid {border};border-radius:8px;padding:10px 14px">'
-        f'<div style="opacity:.72;font-size:.875rem">{label}</div>'
-        f'<div class="ls-text" data-side="{label.lower()}" style="white-space:pre-wrap;overflow-wrap:anywhere">'
-        f"<b>{html.escape(prompt)}</b>{html.escape(text[:shared])}{marked if text[shared:] else ''}</div></div>"
-    )

@@ -41,7 +41,7 @@ def _of_task(donor: Outcomes, pruned: Outcomes) -> Metric:
     spreads = np.array([np.std(losses, ddof=1) for losses in _choice_losses(donor)])
     weights = np.exp(spreads - spreads.max())  # over the largest, so that none overflows
     value, stderr = float((weights * same).sum() / weights.sum()), ratio_stderr(weights * same, weights)
-    note = "arXiv 2403.19135, Eq. 6, by acc"
+    note = "arXiv 2403.19135, Eq. 6, by acc; PPL in nats per token"
     return Metric("Stability", donor.task, value, "fraction", True, stderr, None, len(same), note)
 
 

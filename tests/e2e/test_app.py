@@ -97,7 +97,7 @@ def test_build_refresh_in_mid_job_and_compare(tab: Page) -> None:
     says(tab, "Take it with you")
     settle(tab)
     says(tab, "What they write")
-    table = tab.get_by_test_id("stDataFrame").first
+    table = tab.get_by_test_id("stDataFrame").locator("visible=true").first
     expect(table).to_be_visible()
 
 
@@ -112,7 +112,7 @@ def test_the_checkpoint_is_there_and_whole(home: Store) -> None:
 def test_cancel_a_job(tab: Page, home: Store) -> None:
     tab.get_by_role("button", name=re.compile("^Build and compare")).click()
     tab.get_by_role("button", name="Cancel").click(timeout=LONG_MS)
-    says(tab, "Build and compare was cancelled. Nothing half-made was kept.")
+    says(tab, re.compile("Build and compare was cancelled"))
     job = home.job(home.ids("run")[0])
     assert job is not None and job.state == "cancelled"
 
