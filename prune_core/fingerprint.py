@@ -17,7 +17,7 @@ from prune_core import assets, serial
 from prune_core.specs import InspectSpec, PushSpec, RunSpec, SkillMapSpec, Spec
 from prune_core.types import Calibration, HeldOut, ModelRef
 
-MEASURES_VERSION = 1
+MEASURES_VERSION = 2
 """Raise it when an algorithm's numbers change: every stored result is then measured afresh."""
 
 SMALL_BYTES = 64 * 2**20
@@ -25,6 +25,7 @@ SMALL_BYTES = 64 * 2**20
 
 WEIGHTS = (".safetensors", ".bin", ".pt")
 SETTINGS = (".json", ".model", ".txt", ".jinja", ".py", ".tiktoken")
+TASK_FILES = (".yaml", ".py", ".jsonl", ".json", ".csv", ".parquet", ".txt", ".arrow")
 
 
 def fingerprint(spec: Spec) -> str:
@@ -33,14 +34,12 @@ def fingerprint(spec: Spec) -> str:
     if not isinstance(spec, PushSpec):
         parts["model"] = model_identity(spec.model)
     if isinstance(spec, SkillMapSpec):
-        parts["tasks"] = _tasks_identity(spec.task_folder)
+        parts["tasks"] = _tasks_identity(spec.task_folder, spec.tasks)
     elif not isinstance(spec, (InspectSpec, PushSpec)):
         parts["calibration"] = text_identity(spec.calibration)
     if isinstance(spec, RunSpec):
         parts["heldout"] = text_identity(spec.evaluation.heldout)
-        parts["tasks"] = _tasks_identity(spec.evaluation.task_folder)
-        files = [Path(name).expanduser() for name in spec.evaluation.tasks if name.endswith(".jsonl")]
-        parts["task files"] = [_content(file) for file in files]
+        parts["tasks"] = _tasks_identity(spec.evaluation.task_folder, spec.evaluation.tasks)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -66,18 +65,21 @@ def text_identity(text: Calibration | HeldOut) -> Any:
     return _content(path) if path.is_file() else {"dataset": text.source}
 
 
-def _tasks_identity(task_folder: str | None) -> Any:
+def _tasks_identity(task_folder: str | None, names: tuple[str, ...]) -> Any:
+    """All that tasks in the folder, and below it, may be made of, and the .jsonl files among `names`, by content."""
+    named = [_content(Path(name).expanduser()) for name in names if name.endswith(".jsonl")]
     if task_folder is None:
-        return None
-    return _folder(assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser(), by_content=True)
+        return {"files": named}
+    folder = assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser()
+    there = sorted(file for file in folder.rglob("*") if file.suffix in TASK_FILES and file.is_file())
+    return {"files": named, "folder": [[file.relative_to(folder).as_posix(), _content(file)] for file in there]}
 
 
 def _folder(folder: Path, by_content: bool) -> Any:
     """The folder's files, sorted by name; their place on the disk does not count."""
     if not folder.is_dir():
         return "missing"
-    kinds = (*WEIGHTS, *SETTINGS, ".yaml", ".jsonl")
-    files = sorted(file for file in folder.iterdir() if file.suffix in kinds and file.is_file())
+    files = sorted(file for file in folder.iterdir() if file.suffix in (*WEIGHTS, *SETTINGS) and file.is_file())
     return [[file.name, _content(file) if by_content else _stamp(file)] for file in files]
 
 
@@ -96,7 +98,7 @@ def _content(file: Path) -> Any:
     return [size, _sha256(str(file.resolve()), size, changed)]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=8192)
 def _sha256(path: str, size: int, changed: int) -> str:
     """The file's digest; `size` and `changed` (ns) are in the key, so that a page asks for it often and pays once."""
     with open(path, "rb") as file:

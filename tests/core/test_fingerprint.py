@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prune_core import assets, fingerprint
-from prune_core.specs import Evaluation, InspectSpec, MeasureSpec, PreviewSpec, RunSpec
+from prune_core.specs import Evaluation, InspectSpec, MeasureSpec, PreviewSpec, RunSpec, SkillMapSpec
 from prune_core.types import Calibration, HeldOut, ModelRef, drop_plan
 
 
@@ -151,8 +151,22 @@ def test_no_heavy_import():
 def test_a_task_file_counts_by_its_content(tmp_path):
     file = tmp_path / "items.jsonl"
     run = replace(SPECS[3], evaluation=Evaluation(tasks=(str(file),), task_folder=None))
-    seen = [of(run)]
+    skills = SkillMapSpec(ModelRef(), (str(file),), None)
+    seen = [(of(run), of(skills))]
     for text in ("one", "two"):
         file.write_text(text)
-        seen.append(of(run))
-    assert len(set(seen)) == 3
+        seen.append((of(run), of(skills)))
+    assert len({name for pair in seen for name in pair}) == 6
+
+
+@pytest.mark.parametrize("name", ["below/skill.yaml", "below/items.jsonl", "items.csv", "items.parquet", "made.py"])
+def test_all_that_a_task_is_made_of_counts(tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    run = replace(SPECS[3], evaluation=Evaluation(task_folder=str(tmp_path)))
+    skills = SkillMapSpec(ModelRef(), task_folder=str(tmp_path))
+    seen = [(of(run), of(skills))]
+    for text in ("one", "two"):
+        file.write_text(text)
+        seen.append((of(run), of(skills)))
+    assert len({name for pair in seen for name in pair}) == 6
