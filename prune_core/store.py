@@ -35,6 +35,8 @@ from prune_core.types import UserError
 
 T = TypeVar("T")
 PARTIAL = "partial.safetensors"
+ORIGIN = "fingerprint"
+"""The part of a run that holds the fingerprint of its spec, as it was when the run was begun."""
 
 
 def home() -> Path:
@@ -191,6 +193,10 @@ class Store:
             kept = make()
             write_text(path, serial.dumps(kept))
         return kept
+
+    def origin(self, run_id: str) -> str | None:
+        """The fingerprint of the run's spec when it was begun, None where that was not kept."""
+        return read_json(self.folder(run_id) / "parts" / f"{ORIGIN}.json", str)
 
     def clean(self, run_id: str) -> None:
         """Remove what dead processes left half-made in this run: unfinished files, an unfinished checkpoint."""

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from prune_core import jobs
+from prune_core import catalogue, jobs
 from prune_core.commands.asking import answer, model_ref
 from prune_core.commands.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
+from prune_core.fingerprint import fingerprint
 from prune_core.methods import METHODS, Method, method_named
 from prune_core.reports import Metric
 from prune_core.specs import (
@@ -97,9 +98,9 @@ def _row(ref: ModelRef, calibration: Calibration, method: Method, budget: int, a
 
 
 def _run(spec: RunSpec) -> RunResult:
-    """A finished run of this very recipe, or a new one."""
-    store = Store(home())
-    same = (run_id for run_id in store.ids("run") if store.spec(run_id) == spec)
+    """A finished run of this very recipe, on the same model, texts and tasks, or a new one."""
+    store, asked = Store(home()), fingerprint(spec)
+    same = (run.id for run in catalogue.entries(store) if run.state == "done" and store.origin(run.id) == asked)
     kept = (result for result in map(store.result, same) if isinstance(result, RunResult))
     return next(kept, None) or answer(RunResult, spec, jobs.job_id(spec))
 

@@ -9,17 +9,18 @@ from importlib.metadata import version
 import torch
 
 from prune_core import export
+from prune_core.fingerprint import fingerprint
 from prune_core.model import LoadedModel, load
 from prune_core.pipeline.measuring import compare, prepare
 from prune_core.pipeline.planning import fitted_file
 from prune_core.replacements.files import REPLACEMENT, load_weights
 from prune_core.residents import Resident
 from prune_core.specs import RunResult, RunSpec
-from prune_core.store import Store, whole
+from prune_core.store import ORIGIN, Store, whole
 from prune_core.transform import mergekit
 from prune_core.transform.edits import check_buildable
 from prune_core.transform.surgery import build
-from prune_core.types import Progress
+from prune_core.types import Progress, UserError
 
 CHECKPOINT = "checkpoint"
 
@@ -28,6 +29,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
     begun = time.monotonic()
     donor = resident.loaded
+    _require_unchanged(store, run_id, spec)
     asked = prepare(spec, donor, progress)
     folder, took = store.folder(run_id) / CHECKPOINT, None
     if not folder.exists():
@@ -50,6 +52,16 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
     result = RunResult(before, after, CHECKPOINT, _versions(donor), time.monotonic() - begun, agreed, took)
     export.write_card(folder, spec, result)
     return result
+
+
+def _require_unchanged(store: Store, run_id: str, spec: RunSpec) -> None:
+    """UserError where an earlier attempt began with another model, text or task: its finished parts are of that one."""
+    now = fingerprint(spec)
+    if store.part(run_id, ORIGIN, str, lambda: now) != now:
+        raise UserError(
+            "The model, a text, a task or LayerScope changed since this run was begun, so its finished parts would not "
+            "fit the others: start a new run."
+        )
 
 
 def _mergekit(spec: RunSpec, donor: LoadedModel) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Methods compared on the command line, on a tiny checkpoint: the figures are those of each method's own jobs."""
 
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from prune_core.__main__ import app
 from prune_core.specs import PreviewSpec, RunResult, RunSpec
 from prune_core.store import Store
 from prune_core.types import Preview
+from tests.core.stored import keep_run
 from tests.core.tiny import tiny_model, tiny_tokenizer
 
 
@@ -52,6 +54,19 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
 
     again = CliRunner().invoke(app, [*given, "--methods", "last,llm_drop,shortgpt"])
     assert again.exit_code == 0 and len(store.ids("run")) == 3, "a run of the same recipe is taken again"
+
+
+def test_damaged_runs_do_not_matter_and_runs_of_a_model_since_changed_are_not_taken(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    store = Store(tmp_path)
+    damaged = keep_run(store, 1)
+    (store.folder(damaged) / "spec.json").write_text("{")
+    shown = CliRunner().invoke(app, [*given, "--methods", "last"])
+    assert "| Last layers |" in shown.output, shown.output
+    weights = Path(given[given.index("--model") + 1]) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes())  # a new time, for all that is known another content
+    assert CliRunner().invoke(app, [*given, "--methods", "last"]).exit_code == 0
+    assert len(store.ids("run")) == 3, "the damaged one, and one for each model"
 
 
 def chosen_by(store: Store, name: str) -> str:

@@ -72,6 +72,21 @@ def test_a_run_stopped_at_each_part_goes_on_from_there(spec, tmp_path, calls):
     assert len(resumed) + len(calls) == 12  # none of them twice
 
 
+@pytest.mark.parametrize("changed", ["text.txt", "tasks/items.jsonl", "model/model.safetensors"])
+def test_parts_of_another_text_task_or_model_are_not_mixed(tmp_path, calls, changed):
+    (tmp_path / "files").mkdir()
+    spec, store = small_spec(tmp_path / "files"), Store(tmp_path / "home")
+    calls.stop = "speed"
+    assert run_here(store, "run-a", spec).state == "failed"
+    calls.stop = ""
+    file = tmp_path / "files" / changed
+    before = file.read_bytes()
+    file.write_bytes(before + b"\n" if file.suffix != ".safetensors" else before)
+    job = run_here(store, "run-a", spec)
+    assert job.state == "failed" and "changed since this run was begun" in (job.error or "")
+    assert run_here(store, "run-b", spec).state == "done"
+
+
 def test_donors_figures_serve_the_next_run_but_for_what_was_changed(spec, tmp_path, calls):
     store = Store(tmp_path)
     first = whole(store, "run-a", spec)
