@@ -7,22 +7,28 @@ from pages._ui.choice import choice_bar, need_stats, preview_numbers
 from pages._ui.method_panel import method_panel
 from pages._ui.method_table import method_table
 from pages._ui.replace_panel import replace_panel
-from prune_core.types import Drop, Plan, UserError, drop_plan
-from prune_core.wording import layers_from_words, ranges
+from prune_core.types import Drop, DropPart, Plan, UserError
+from prune_core.wording import layers_without, plan_from_words, ranges
 
 
 def edit_by_hand(plan: Plan) -> None:
-    """Type the layers to drop, contiguous or not."""
-    plain = all(isinstance(edit, Drop) for edit in plan.edits)
+    """Type what to drop: layers, contiguous or not, and layers that lose their attention or their MLP alone."""
+    hint = "Write numbers and ranges, both ends meant: 3, 9-12."
     with st.form("by_hand", border=False):
-        a, b = st.columns([4, 1], vertical_alignment="bottom")
-        text = a.text_input("Layers to drop", ranges(plan.removed), placeholder="3, 9-12", help="Both ends are meant.")
-        if not plain:
-            st.caption("Applied, this drops whole layers and gives up what else the plan does; Undo brings it back.")
-        if not b.form_submit_button("Apply", width="stretch"):
+        layers = st.text_input("Layers to drop", ranges(plan.removed), placeholder="3, 9-12", help=hint)
+        a, b, c = st.columns([2, 2, 1], vertical_alignment="bottom")
+        attention = a.text_input(
+            "Attention to drop", ranges(layers_without(plan, "attention")), placeholder="5", help="The MLP stays."
+        )
+        mlp = b.text_input(
+            "MLPs to drop", ranges(layers_without(plan, "mlp")), placeholder="7-8", help="The attention stays."
+        )
+        if any(not isinstance(edit, (Drop, DropPart)) for edit in plan.edits):
+            st.caption("Applied, this only drops and gives up what else the plan does; Undo brings it back.")
+        if not c.form_submit_button("Apply", width="stretch"):
             return
     try:
-        state.choose(drop_plan(plan.num_layers, layers_from_words(text)))
+        state.choose(plan_from_words(plan.num_layers, layers, attention=attention, mlp=mlp))
     except UserError as error:
         st.error(str(error))
     else:

@@ -3,7 +3,7 @@
 import re
 
 from prune_core.reports import Metric, Retention
-from prune_core.types import PARTS, Block, Drop, DropPart, Merge, Part, Plan, Replace, UserError
+from prune_core.types import PARTS, Block, Drop, DropPart, Edit, Merge, Part, Plan, Replace, UserError
 
 
 def ranges(layers: tuple[int, ...]) -> str:
@@ -31,12 +31,23 @@ def layers_from_words(text: str) -> tuple[int, ...]:
     return tuple(sorted(layers))
 
 
-def plan_from_words(num_layers: int, drop: str = "", replace: str = "", by: str = "linear") -> Plan:
-    """A plan from "3, 9-12" and the like: layers to drop, and blocks to replace by the network `by`."""
+def plan_from_words(
+    num_layers: int, drop: str = "", replace: str = "", by: str = "linear", attention: str = "", mlp: str = ""
+) -> Plan:
+    """A plan from "3, 9-12" and the like: layers to drop, blocks to replace by the network `by`, and layers that lose
+    their attention or their MLP alone."""
     dropped = layers_from_words(drop)
     blocks = [layers_from_words(piece) for piece in replace.split(",") if piece.strip()]
-    replaced = tuple(Replace(Block(block[0], block[-1] + 1), by) for block in blocks)
-    return Plan(num_layers, (*((Drop(dropped),) if dropped else ()), *replaced))
+    edits: list[Edit] = [Drop(dropped)] if dropped else []
+    edits += [Replace(Block(block[0], block[-1] + 1), by) for block in blocks]
+    parts: tuple[tuple[Part, str], ...] = (("attention", attention), ("mlp", mlp))
+    edits += [DropPart(part, layers) for part, text in parts if (layers := layers_from_words(text))]
+    return Plan(num_layers, tuple(edits))
+
+
+def capitalised(text: str) -> str:
+    """`text` with a large first letter, the others as they are ("MLP" stays)."""
+    return text[:1].upper() + text[1:]
 
 
 def named(layers: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from pages._ui.fit_view import how_it_went, replaced_preview
 from pages._ui.picking import after_click
 from pages._ui.progress import quick
 from prune_core.types import Block, Drop, LayerStats, Plan, Preview, Replace, UserError
-from prune_core.wording import describe
+from prune_core.wording import capitalised, describe
 
 MAP_PX, SIDE_PX = 740, 420
 
@@ -49,7 +49,7 @@ def choice_bar(plan: Plan) -> None:
     """The choice in words, with Undo and Clear."""
     with st.container(horizontal=True, vertical_alignment="center"):
         words = describe(plan)
-        st.markdown(f"**{words[0].upper()}{words[1:]}**" if plan.edits else "**Nothing chosen yet**")
+        st.markdown(f"**{capitalised(words)}**" if plan.edits else "**Nothing chosen yet**")
         st.button("Undo", on_click=state.undo, disabled=not state.can_undo(), icon=":material/undo:")
         nothing, keep_all = not plan.edits, (Plan(plan.num_layers),)
         st.button("Clear", on_click=state.choose, args=keep_all, disabled=nothing, icon=":material/close:")

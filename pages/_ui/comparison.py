@@ -8,12 +8,12 @@ from pages._ui.retention_view import show_agreement, show_retention, show_summar
 from pages._ui.text_cards import shared_words, text_cards
 from prune_core.reports import Metric, Report
 from prune_core.specs import RunResult, RunSpec
-from prune_core.wording import bytes_in_words, describe, metric_in_words, seconds_in_words
+from prune_core.wording import bytes_in_words, capitalised, describe, metric_in_words, seconds_in_words
 
 
 def show_comparison(spec: RunSpec, result: RunResult) -> None:
     """The whole result of a run."""
-    st.subheader(describe(spec.plan).capitalize())
+    st.subheader(capitalised(describe(spec.plan)))
     st.caption(_made_with(result))
     show_summary(result)
     if result.agreement is not None:

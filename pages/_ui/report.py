@@ -15,7 +15,7 @@ from prune_core.reports import Retention
 from prune_core.serial import dumps
 from prune_core.side_by_side import Table, beside, marked
 from prune_core.specs import RunResult, RunSpec
-from prune_core.wording import describe, seconds_in_words
+from prune_core.wording import capitalised, describe, seconds_in_words
 
 Reported = tuple[Entry, RunSpec, RunResult]
 Sections = list[str | html.Draw]
@@ -26,7 +26,7 @@ MARKS = "± is one standard error. ★ is the best of its row; ≈ is within two
 def run_report(run: Reported) -> str:
     """The report of one run, as the text of an HTML file."""
     entry, spec, result = run
-    title = entry.about.name or describe(spec.plan).capitalize()
+    title = entry.about.name or capitalised(describe(spec.plan))
     sections: Sections = [*_head(title, [entry])]
     sections += [html.paragraph(f"{spec.model.path}: {describe(spec.plan)}. Layers are numbered from 0.")]
     if entry.about.notes:

@@ -7,7 +7,7 @@ from pages._ui import state
 from pages._ui.figures.retained import retention, skill_words
 from prune_core.reports import Agreement, Metric, Retention
 from prune_core.specs import RunResult
-from prune_core.wording import metric_in_words, retained
+from prune_core.wording import capitalised, metric_in_words, retained
 
 STABILITY = "Stability"
 
@@ -109,7 +109,7 @@ def agreement_table(metrics: tuple[Metric, ...]) -> pd.DataFrame:
     last = [metric for metric in metrics if metric.name == STABILITY][-1:]
     return pd.DataFrame(
         {
-            "Measure": metric.name[:1].upper() + metric.name[1:],
+            "Measure": capitalised(metric.name),
             "Value": metric_in_words(metric),
             "Meaning": MEANINGS[metric.name.partition(",")[0]],
             "How measured": f"{metric.task}: {metric.note}",

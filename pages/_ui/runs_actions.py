@@ -16,7 +16,7 @@ from prune_core.serial import dumps
 from prune_core.side_by_side import FEWEST, MOST, beside, comparison_csv, table_csv
 from prune_core.specs import RunSpec
 from prune_core.types import UserError
-from prune_core.wording import describe
+from prune_core.wording import capitalised, describe
 
 
 def action_bar(ticked: list[Entry], shown: list[Entry]) -> None:
@@ -47,7 +47,7 @@ def import_panel() -> None:
         except UserError as error:
             st.error(str(error), icon=":material/error:")
             return
-        st.markdown(f"**{describe(spec.plan).capitalize()}**  \n{plain(f'{spec.model.path}, {spec.plan.method}')}")
+        st.markdown(f"**{capitalised(describe(spec.plan))}**  \n{plain(f'{spec.model.path}, {spec.plan.method}')}")
         st.button("Run it", on_click=_start, args=(spec,), icon=":material/play_arrow:", key="run_imported")
         if st.button("Open its plan", icon=":material/edit:", key="open_imported"):
             _open(spec)

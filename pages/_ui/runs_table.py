@@ -10,6 +10,7 @@ import streamlit as st
 from pages._ui import state
 from prune_core.catalogue import Entry, matching
 from prune_core.key_figures import KEYS, Key, KeyFigure, key
+from prune_core.wording import capitalised
 
 NEWEST, NAME = "newest first", "name"
 TABLE_PX = 420
@@ -136,7 +137,7 @@ def _add_figure(
 
 def _shown(which: Key) -> tuple[str, float, str]:
     """(heading with its unit, factor, number format)."""
-    label = which.label[0].upper() + which.label[1:]
+    label = capitalised(which.label)
     if which.unit == "fraction":
         return f"{label}, %", 100.0, "%.1f"
     if which.unit == "bytes":

@@ -11,7 +11,7 @@ from prune_core import catalogue, jobs
 from prune_core.specs import DEMO_PROMPTS, RunSpec, TextSpec
 from prune_core.texts import TextPair, Texts, agreement, departure_words, mean_kl
 from prune_core.types import Plan
-from prune_core.wording import describe, seconds_in_words
+from prune_core.wording import capitalised, describe, seconds_in_words
 
 BY_HOOKS = "the choice"
 RUNS_LISTED = 20
@@ -45,9 +45,9 @@ def _against(plan: Plan) -> dict[str, str]:
     writes faster; the choice by hooks; other built runs of this model."""
     model, words = state.workspace().model.path, describe(plan)
     runs = [run for run in catalogue.entries(state.store()) if run.state == "done" and run.model == model]
-    built = {run.id: f"{run.title[:1].upper()}{run.title[1:]}: built {run.made}" for run in runs[:RUNS_LISTED]}
+    built = {run.id: f"{capitalised(run.title)}: built {run.made}" for run in runs[:RUNS_LISTED]}
     same = {run.id: built[run.id] for run in runs[:RUNS_LISTED] if run.plan == words}
-    hooks = {BY_HOOKS: f"{words.capitalize()}: by hooks, nothing is built"} if plan.edits else {}
+    hooks = {BY_HOOKS: f"{capitalised(words)}: by hooks, nothing is built"} if plan.edits else {}
     return same | hooks | built
 
 
@@ -92,7 +92,7 @@ def _show(job_id: str, spec: TextSpec) -> None:
     how = "its built checkpoint" if found.cached else "hooks on the loaded model"
     heat = f"temperature {spec.temperature:g}, seed {spec.seed}" if spec.temperature else "always the likeliest token"
     took = f" In {seconds_in_words(found.seconds)}." if all(pair.finished for pair in found.pairs) else ""
-    st.caption(f"{describe(spec.plan).capitalize()}, by {how}; {heat}.{took}")
+    st.caption(f"{capitalised(describe(spec.plan))}, by {how}; {heat}.{took}")
     for place, pair in enumerate(found.pairs):
         _pair(pair, place)
 

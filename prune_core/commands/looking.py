@@ -9,10 +9,12 @@ from prune_core import console
 from prune_core.block_sets import best_sets, remeasured
 from prune_core.commands.asking import answer, delta, depth, model_ref
 from prune_core.commands.options import (
+    Attention,
     By,
     Column,
     Device,
     Layers,
+    MLPs,
     Model,
     Precision,
     Replaced,
@@ -73,6 +75,8 @@ def preview(
     layers: Layers = "",
     replace: Replaced = "",
     by: By = "linear",
+    attention: Attention = "",
+    mlp: MLPs = "",
     text: Text = "demo",
     column: Column = "text",
     samples: Samples = 64,
@@ -84,7 +88,7 @@ def preview(
     """Measure what dropping or replacing layers does to the loss, without building anything."""
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
-    plan = plan_from_words(depth(ref), layers, replace, by)
+    plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
     console.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
 
 

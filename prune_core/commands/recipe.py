@@ -8,7 +8,7 @@ import typer
 
 from prune_core import serial
 from prune_core.commands.asking import depth, model_ref
-from prune_core.commands.options import By, Column, Device, Layers, Precision, Replaced, Text
+from prune_core.commands.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, with_tasks, with_windows
 from prune_core.specs import Evaluation, RunSpec, SpeedSettings
 from prune_core.store import write_text
@@ -25,6 +25,8 @@ def recipe(
     layers: Layers = "",
     replace: Replaced = "",
     by: By = "linear",
+    attention: Attention = "",
+    mlp: MLPs = "",
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     text: Text = "demo",
     heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
@@ -69,7 +71,7 @@ def recipe(
         speed=SpeedSettings(batch, prompt_tokens, new_tokens, warmup, repeats),
         prompts=tuple(prompt or Evaluation().prompts),
     )
-    plan = plan_from_words(depth(ref), layers, replace, by)
+    plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
     write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
     print(f"Wrote {out}: {describe(plan)}. Run it with: python -m prune_core run {out}")
 

@@ -15,7 +15,8 @@ from prune_core.methods import METHODS, Measured, method_named
 from prune_core.serial import dumps
 from prune_core.specs import Job, PlanSpec, PreviewSpec, ReplaceResult, ReplaceSpec
 from prune_core.store import write_text
-from prune_core.types import Block, Calibration, Merge, ModelRef, Plan, Preview, Replace, drop_plan
+from prune_core.types import Block, Calibration, Drop, DropPart, Merge, ModelRef, Plan, Preview, Replace, drop_plan
+from prune_core.wording import describe
 from tests.pages.synthetic import synthetic
 from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
 
@@ -177,3 +178,19 @@ def test_a_job_that_ends_while_the_page_is_drawn_is_shown_at_once(store, monkeyp
 
     monkeypatch.setattr("prune_core.jobs.status", late)
     assert page("plan").metric[0].value == "1.620"
+
+
+def test_layers_and_parts_are_typed_and_shown_again(store):
+    wanted = Plan(LAYERS, (Drop((2, 9)), DropPart("attention", (5, 6)), DropPart("mlp", (7,))))
+    keep_preview(store, wanted, 1.7)
+    app = page("plan")
+    for label, text in (("Layers to drop", "2, 9"), ("Attention to drop", "5-6"), ("MLPs to drop", "7")):
+        next(box for box in app.text_input if box.label == label).set_value(text)
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert not app.exception
+    assert describe(wanted).removeprefix("drop") in words(app)
+    shown = {box.label: box.value for box in app.text_input}
+    assert (shown["Attention to drop"], shown["MLPs to drop"]) == ("5 to 6", "7")
+    next(box for box in app.text_input if box.label == "MLPs to drop").set_value("9")
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert any("9" in error.value for error in app.error)
