@@ -171,12 +171,15 @@ class Store:
         _save_arrays(self.folder(run_id) / PARTIAL, arrays, {"result": json.dumps(plain)})
 
     def partial(self, run_id: str) -> Result | None:
-        """What a job that runs, failed or was cancelled had so far, or None."""
+        """What a job that runs, failed or was cancelled had so far, or None.
+
+        As for a part, one that is damaged or of another version counts for nothing.
+        """
         try:
             with safe_open(self.folder(run_id) / PARTIAL, "numpy") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
                 return _joined(json.loads(file.metadata()["result"]), arrays)
-        except FileNotFoundError:
+        except (FileNotFoundError, SafetensorError, UserError):
             return None
 
     def part(self, run_id: str, name: str, cls: Any, make: Callable[[], T]) -> T:

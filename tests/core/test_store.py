@@ -10,7 +10,7 @@ import pytest
 
 from prune_core.damage import DropMap
 from prune_core.specs import Job, MeasureSpec
-from prune_core.store import DiskFull, Store, copy_folder, write_text
+from prune_core.store import PARTIAL, DiskFull, Store, copy_folder, write_text
 from prune_core.types import Calibration, LayerStats, ModelRef, UserError
 
 
@@ -50,6 +50,16 @@ def test_a_partial_map_is_kept_until_the_whole_is_there(store):
     again = store.partial("dropmap-x")
     assert isinstance(again, DropMap) and again.planned == 9
     np.testing.assert_array_equal(again.nll, drops.nll)
+
+
+def test_a_partial_that_cannot_be_read_does_not_stop_the_job(store):
+    drops = DropMap(2, np.array([3]), np.zeros((1, 3)), np.zeros((1, 3)), np.ones(1), np.array([7]), 4, 0.5)
+    store.save_partial("dropmap-x", drops)
+    path = store.folder("dropmap-x") / PARTIAL
+    path.write_bytes(path.read_bytes().replace(b"planned", b"plenned"))  # as another version may have called it
+    assert store.partial("dropmap-x") is None
+    path.write_bytes(b"half")
+    assert store.partial("dropmap-x") is None
 
 
 def test_nothing_there_is_none(store):
