@@ -162,6 +162,8 @@ def _entry(folder: Path, stamp: Stamp) -> Entry:
         if kept["of"] == mark:
             return _from_plain(kept["entry"])
     made = _read(folder)
+    if not folder.is_dir():  # deleted while it was read: keeping its line would make the folder again
+        return made
     # Not flushed to disk, since it can be made again; for the same reason a full or read-only disk is no matter here.
     with suppress(OSError, UserError), whole(folder / SUMMARY) as unfinished:
         unfinished.write_text(json.dumps({"of": mark, "entry": made}, default=vars), encoding="utf-8")

@@ -12,7 +12,7 @@ from prune_core.types import UserError
 def delete(store: Store, run_id: str) -> None:
     """Move the run to the trash. Raises UserError while it waits or runs."""
     folder = catalogue.require(store, run_id)
-    if jobs.is_locked(folder / "lock") or run_id in jobs.waiting_ids(store):
+    if jobs.is_locked(folder / "lock") or run_id in (*jobs.waiting_ids(store), jobs.running(store)):
         raise UserError(f"Run {run_id} waits or runs at this moment: cancel it, then delete it.")
     (store.home / "trash").mkdir(exist_ok=True)
     os.rename(folder, store.home / "trash" / run_id)

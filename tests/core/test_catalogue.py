@@ -141,6 +141,30 @@ def test_a_waiting_run_is_not_deleted(store):
         trash.delete(store, run_id)
 
 
+def test_a_run_that_the_worker_has_just_claimed_is_not_deleted(store, monkeypatch):
+    run_id = keep_run(store, 1)  # no more in the queue, not locked yet
+    monkeypatch.setattr(jobs, "running", lambda store: run_id)
+    with pytest.raises(UserError, match="cancel it"):
+        trash.delete(store, run_id)
+
+
+def test_a_run_deleted_while_it_is_listed_leaves_no_folder(store, monkeypatch):
+    run_id, read = keep_run(store, 1), catalogue._read
+
+    def deleted_meanwhile(folder):
+        entry = read(folder)
+        trash.delete(store, run_id)
+        return entry
+
+    monkeypatch.setattr(catalogue, "_read", deleted_meanwhile)
+    catalogue._entry.cache_clear()
+    catalogue.entries(store)
+    monkeypatch.undo()
+    assert not store.folder(run_id).exists()
+    trash.restore(store, run_id)
+    assert catalogue.entry(store, run_id).state == "done"
+
+
 # --- side by side -----------------------------------------------------------------------------------------------------
 
 
