@@ -139,7 +139,7 @@ def _disk(folder: Path) -> Metric:
     for pattern in ("*.safetensors", "pytorch_model*.bin"):
         sizes = [file.stat().st_size for file in sorted(Path(folder).glob(pattern))]
         if sizes:
-            return _metric("checkpoint", "", "bytes", sum(sizes), f"on disk, {pattern}, {len(sizes)} file(s)")
+            return _metric("checkpoint", "", "bytes", sum(sizes), "weight files on disk")
     raise UserError(f"There are no weight files in {folder}: give the folder of a checkpoint.")
 
 

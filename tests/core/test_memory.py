@@ -66,6 +66,11 @@ def test_disk_counts_weight_files_only(tmp_path):
     found = by_name(memory(tiny_model("llama", 1), tmp_path, SETTINGS))["checkpoint"]
     assert found.value == sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
     assert found.unit == "bytes"
+    one = tmp_path / "one"
+    one.mkdir()
+    save_file({"w": torch.zeros(100)}, one / "model.safetensors")
+    told = by_name(memory(tiny_model("llama", 1), one, SETTINGS))["checkpoint"]
+    assert told.note == found.note, "what differs in how it was measured is not compared"
 
 
 def test_errors_are_sentences(tmp_path):
