@@ -62,6 +62,8 @@ def choose_tasks(evaluation: Evaluation, progress: Progress) -> Chosen:
 
     if evaluation.fewshot is not None and evaluation.fewshot < 0:
         raise UserError(f"{evaluation.fewshot} few-shot examples are too few: give 0 or more.")
+    if evaluation.task_limit is not None and evaluation.task_limit < 1:
+        raise UserError(f"A limit of {evaluation.task_limit} leaves no items to score: give 1 or more, or no limit.")
     loaded = load_each(evaluation.tasks, folder_of(evaluation.task_folder), seed_like_command_line)
     progress.advance()
     chosen = Chosen({}, {}, {})

@@ -66,6 +66,8 @@ def test_files_and_names_together_but_each_task_once(model, folder, tmp_path):
         scores(model, Evaluation(HeldOut(), ("tiny_letters", str(here)), str(folder)))
     with pytest.raises(UserError, match="-1 few-shot examples"):
         scores(model, Evaluation(HeldOut(), ("tiny_letters",), str(folder), fewshot=-1))
+    with pytest.raises(UserError, match="A limit of 0 leaves no items"):
+        scores(model, Evaluation(HeldOut(), ("tiny_letters",), str(folder), 0))
 
 
 def test_a_task_written_for_no_examples_stays_so(model, folder, tmp_path):
