@@ -1,5 +1,6 @@
 """Questions to the pipeline, answered here and now with a line of progress, or from what is kept."""
 
+from functools import lru_cache
 from typing import TypeVar
 
 from prune_core import console, jobs, worker
@@ -37,18 +38,20 @@ def delta(ref: ModelRef, calibration: Calibration, num_layers: int, layers: tupl
     return seen.loss - seen.donor_loss
 
 
+@lru_cache(maxsize=1)
 def make_runner(store: Store) -> worker.Runner:
+    """The pipeline on `store`; asked again, the same with the models that it has loaded."""
     from prune_core.pipeline import runner  # torch and transformers take seconds: imported once there is work
 
     return runner(store)
 
 
-def answer(cls: type[T], spec: Spec, run_id: str | None = None) -> T:
-    """The result of `spec`: the kept one, or made here and now with a line of progress."""
+def answer(cls: type[T], spec: Spec, run_id: str | None = None, anew: bool = False) -> T:
+    """The result of `spec`: the kept one, or made here and now with a line of progress, as always where `anew`."""
     store = Store(home())
     run_id = run_id or jobs.job_id(spec)
     job = store.job(run_id)
-    if job is None or job.state != "done":
+    if job is None or job.state != "done" or anew:
         (store.folder(run_id) / "cancel").unlink(missing_ok=True)  # of the last time
         store.save_spec(run_id, spec)
         job = worker.execute(store, run_id, make_runner(store), console.ProgressLine())

@@ -45,7 +45,7 @@ from prune_core.wording import plan_from_words
 
 def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
     """Say how large a model is and whether it fits, without loading it."""
-    console.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype))))
+    console.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
 
 
 def measure_layers(

@@ -73,7 +73,8 @@ def push(
     public: Annotated[bool, typer.Option("--public", help="Let everybody see it.")] = False,
 ) -> None:
     """Push a run's checkpoint to the Hugging Face hub; log in first with `hf auth login`."""
-    print(f"Pushed to {answer(PushResult, PushSpec(run_id, repository, not public)).address}")
+    pushed = answer(PushResult, PushSpec(run_id, repository, not public), anew=True)
+    print(f"Pushed to {pushed.address}")
 
 
 def mergekit(

@@ -1,0 +1,48 @@
+"""Questions on the command line: what may have changed is asked anew, and a model is loaded once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from prune_core import pipeline, residents
+from prune_core.__main__ import app
+from tests.core.tiny import tiny_model, tiny_tokenizer
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
+    tiny_model("llama", 4).save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def output(*words: str) -> str:
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_free_memory_is_that_of_now(model, monkeypatch):
+    real = pipeline.inspect
+    for free in (7e9, 3e9):
+        monkeypatch.setattr(pipeline, "inspect", lambda ref, free=free: replace(real(ref), free_bytes=int(free)))
+        assert f"{free / 1e9:.1f} GB are free" in output("inspect", model, "--device", "cpu")
+
+
+def test_a_push_is_done_each_time_it_is_asked_for(model, monkeypatch):
+    pushed = []
+    monkeypatch.setattr(pipeline, "upload", lambda folder, name, *_: pushed.append(name) or f"hub/{name}")
+    for _ in range(2):
+        assert output("push", "run-a", "me/cut") == "Pushed to hub/me/cut\n"
+    assert pushed == ["me/cut"] * 2
+
+
+def test_a_model_is_loaded_once(model, monkeypatch):
+    loaded, load = [], residents.load
+    monkeypatch.setattr(residents, "load", lambda *given: loaded.append(1) or load(*given))
+    for layer in ("1", "2"):
+        output("preview", model, "--device", "cpu", "--drop", layer, "--samples", "4")
+    assert len(loaded) == 1
