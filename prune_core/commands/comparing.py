@@ -8,7 +8,7 @@ import typer
 
 from prune_core import catalogue, jobs
 from prune_core.commands.asking import answer, model_ref
-from prune_core.commands.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
+from prune_core.commands.options import Column, Device, Precision, Samples, Seed, SeqLen, Text, listed
 from prune_core.fingerprint import fingerprint
 from prune_core.methods import METHODS, Method, method_named
 from prune_core.reports import Metric
@@ -64,11 +64,11 @@ def compare(
     """Compare methods at the same budget: each chooses, is previewed, built and scored. The best loss comes first."""
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
-    names = [name.strip() for name in methods.split(",") if name.strip()] or [method.name for method in METHODS]
+    names = listed(methods) or [method.name for method in METHODS]
     chosen = [method_named(name).at_budget() for name in names]
     asked = Evaluation(
         heldout=LIGHT.heldout,
-        tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+        tasks=listed(tasks),
         task_folder=task_folder or None,
         task_limit=limit,
         speed=LIGHT.speed,

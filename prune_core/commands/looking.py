@@ -22,6 +22,7 @@ from prune_core.commands.options import (
     Seed,
     SeqLen,
     Text,
+    listed,
 )
 from prune_core.damage import DropMap, damage_csv
 from prune_core.measures import EXTRA_MEASURES, stats_csv
@@ -132,8 +133,9 @@ def skillmap(
     csv: Annotated[Path | None, typer.Option(help="Write every block and skill to this file.")] = None,
 ) -> None:
     """Measure what dropping each layer costs each skill; what was measured before a stop is kept and gone on from."""
-    names = tuple(filter(None, tasks.split(",")))
-    spec = SkillMapSpec(model_ref(model, device, dtype), names, task_folder or None, limit or None, fewshot, size)
+    spec = SkillMapSpec(
+        model_ref(model, device, dtype), listed(tasks), task_folder or None, limit or None, fewshot, size
+    )
     skills = answer(SkillMap, spec)
     console.show_skills(skills)
     if csv is not None:

@@ -20,3 +20,8 @@ Replaced = Annotated[str, typer.Option("--replace", help="Blocks to replace, bot
 By = Annotated[str, typer.Option(help=f"What replaces them: {', '.join(n.name for n in NETWORKS)}.")]
 Device = Annotated[str, typer.Option(help="cuda, mps, cpu, or auto.")]
 Precision = Annotated[Dtype, typer.Option(help="How weights are held in memory.")]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in "one, two"."""
+    return tuple(filter(None, (name.strip() for name in text.split(","))))

@@ -8,7 +8,7 @@ import typer
 
 from prune_core import serial
 from prune_core.commands.asking import depth, model_ref
-from prune_core.commands.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text
+from prune_core.commands.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text, listed
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, with_tasks, with_windows
 from prune_core.specs import Evaluation, RunSpec, SpeedSettings
 from prune_core.store import write_text
@@ -61,7 +61,7 @@ def recipe(
     cut = with_windows(HeldOut(heldout, subset, split, column), windows)
     given = {"joined": joined, "context": context, "stride": stride, "max_tokens": max_tokens}
     chosen = with_tasks(Evaluation(), preset) if preset else Evaluation()
-    named = chosen.tasks if tasks is None else tuple(name.strip() for name in tasks.split(",") if name.strip())
+    named = chosen.tasks if tasks is None else listed(tasks)
     evaluation = Evaluation(
         heldout=_changed(cut, given),
         tasks=named,

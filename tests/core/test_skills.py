@@ -153,7 +153,17 @@ def test_blocks_of_two(spec, tmp_path):
 def test_on_the_command_line(spec, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
     table = tmp_path / "skills.csv"
-    given = [spec.model.path, "--tasks", "even,uneven", "--task-folder", str(folder), "--limit", "6", "--device", "cpu"]
+    given = [
+        spec.model.path,
+        "--tasks",
+        "even, uneven",
+        "--task-folder",
+        str(folder),
+        "--limit",
+        "6",
+        "--device",
+        "cpu",
+    ]
     found = CliRunner().invoke(app, ["skillmap", *given, "--csv", str(table)], catch_exceptions=False)
     assert found.exit_code == 0
     assert "layer 0" in found.output and "uneven" in found.output
