@@ -6,9 +6,10 @@ figures and the donor's; writing.py: text, side by side; skill_maps.py: each lay
 
 from transformers.utils.logging import disable_progress_bar
 
+from prune_core.catalogue import finished
 from prune_core.hub_upload import upload
 from prune_core.model import inspect
-from prune_core.pipeline.comparing import CHECKPOINT, build_and_compare
+from prune_core.pipeline.comparing import build_and_compare
 from prune_core.pipeline.planning import choose_layers, fit_replacements, map_drops, measure, preview_plan
 from prune_core.pipeline.skill_maps import map_skills
 from prune_core.pipeline.writing import write_texts
@@ -41,7 +42,8 @@ def runner(store: Store) -> Runner:
         if isinstance(spec, InspectSpec):
             return inspect(spec.model)
         if isinstance(spec, PushSpec):
-            checkpoint = store.folder(spec.run_id) / CHECKPOINT
+            _, pushed = finished(store, spec.run_id)  # before, its model card has no figures
+            checkpoint = store.folder(spec.run_id) / pushed.checkpoint
             return PushResult(upload(checkpoint, spec.repository, spec.private, progress))
         resident = residents.get(spec.model, progress)
         if isinstance(spec, MeasureSpec):

@@ -8,6 +8,9 @@ from typer.testing import CliRunner
 
 from prune_core import pipeline, residents
 from prune_core.__main__ import app
+from prune_core.store import Store, home
+from prune_core.types import UserError
+from tests.core.stored import keep_run, run_spec
 from tests.core.tiny import tiny_model, tiny_tokenizer
 
 
@@ -33,11 +36,19 @@ def test_free_memory_is_that_of_now(model, monkeypatch):
 
 
 def test_a_push_is_done_each_time_it_is_asked_for(model, monkeypatch):
-    pushed = []
+    pushed, run_id = [], keep_run(Store(home()), 1)
     monkeypatch.setattr(pipeline, "upload", lambda folder, name, *_: pushed.append(name) or f"hub/{name}")
     for _ in range(2):
-        assert output("push", "run-a", "me/cut") == "Pushed to hub/me/cut\n"
+        assert output("push", run_id, "me/cut") == "Pushed to hub/me/cut\n"
     assert pushed == ["me/cut"] * 2
+
+
+def test_an_unfinished_run_is_not_pushed(model):
+    store = Store(home())
+    store.save_spec("run-a", run_spec(1))
+    (store.folder("run-a") / "checkpoint").mkdir()
+    done = CliRunner().invoke(app, ["push", "run-a", "me/cut"])
+    assert isinstance(done.exception, UserError) and "has no figures" in str(done.exception)
 
 
 def test_a_model_is_loaded_once(model, monkeypatch):
