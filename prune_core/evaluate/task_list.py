@@ -84,8 +84,9 @@ def _require_new(there: set[str], new: TaskDict, name: str) -> None:
 
 
 def _manager(names: tuple[str, ...], folder: Path | None) -> TaskManager:
-    """A manager that knows all `names`."""
-    manager = _local(folder) if folder else None
+    """A manager that knows all `names`. A folder that holds nothing but .jsonl files adds none to lm-eval's own."""
+    only_files = folder is not None and any(folder.glob(f"*{JSONL}")) and not any(folder.glob("**/*.yaml"))
+    manager = _local(folder) if folder and not only_files else None
     if manager is None or not _complete(manager, names):
         manager = _with_builtin(manager)
     for name in names:

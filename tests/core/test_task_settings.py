@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from prune_core.evaluate import task_list
 from prune_core.evaluate.harness import ResidentLM
 from prune_core.evaluate.tasks import choose_tasks, group_metrics, run_tasks, score_task
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, task_preset, window_preset, with_tasks, with_windows
@@ -68,6 +69,22 @@ def test_files_and_names_together_but_each_task_once(model, folder, tmp_path):
         scores(model, Evaluation(HeldOut(), ("tiny_letters",), str(folder), fewshot=-1))
     with pytest.raises(UserError, match="A limit of 0 leaves no items"):
         scores(model, Evaluation(HeldOut(), ("tiny_letters",), str(folder), 0))
+
+
+def test_a_folder_of_jsonl_files_alone_leaves_lm_evals_own_tasks(file, monkeypatch):
+    write(file, GOOD)
+    monkeypatch.setattr(task_list, "_builtin", lambda: FakeManager())
+    monkeypatch.setattr(task_list, "_by_name", lambda manager, name: {"tasks": {name: manager}, "groups": {}})
+    chosen = choose_tasks(Evaluation(tasks=("items.jsonl", "arc_easy"), task_folder=str(file.parent)), Silent())
+    assert set(chosen.tasks) == {"items", "arc_easy"}
+    with pytest.raises(UserError, match="no task called 'arc_eesy' in .* did you mean arc_easy"):
+        choose_tasks(Evaluation(tasks=("arc_eesy",), task_folder=str(file.parent)), Silent())
+
+
+class FakeManager:
+    """lm-eval's own tasks are thousands, and their items are on the hub."""
+
+    task_index = {"arc_easy": None}
 
 
 def test_a_task_written_for_no_examples_stays_so(model, folder, tmp_path):
