@@ -9,6 +9,7 @@ from prune_core.types import UserError
 
 # A file, since Streamlit fetches icons named by word from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")  # Streamlit leaves a fifth of a screen empty
 follow_theme()
 page = st.navigation(
     [

@@ -94,13 +94,15 @@ def _ordered(runs: list[Entry], order: str) -> list[Entry]:
 def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table's data, and how its columns are shown. Numbers stay numbers, so that a click on a heading sorts."""
     data: dict[str, list[Any]] = {
-        "Name": [run.about.name for run in runs],
+        **({"Name": [run.about.name for run in runs]} if any(run.about.name for run in runs) else {}),
         "Plan": [run.plan for run in runs],
+        "Method": [run.method for run in runs],
         "State": [run.state for run in runs],
     }
     columns: dict[str, Any] = {
         "Name": st.column_config.TextColumn(width="medium"),
         "Plan": st.column_config.TextColumn(width="medium"),
+        "Method": st.column_config.TextColumn(width="small"),
         "State": st.column_config.TextColumn(width="small"),
     }
     for each in KEYS:
@@ -110,7 +112,6 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
     data |= {
         "Made": [run.made for run in runs],
         "Model": [run.model for run in runs],
-        "Method": [run.method for run in runs],
         "Tags": [list(run.about.tags) for run in runs],
         "Notes": [run.about.notes for run in runs],
         "Id": [run.id for run in runs],

@@ -47,7 +47,7 @@ def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palet
             name=name,
             marker=dict(size=size, color=colour, symbol=["triangle-up" if out else symbol for out in far]),
             text=[
-                _label(preview, out) if out or any(preview is one for one in labelled) else ""
+                _far_label(preview, previews, top) if out else _label(preview, labelled)
                 for preview, out in zip(previews, far, strict=True)
             ],
             textposition=["middle left" if count > most / 2 else "middle right" for count in sizes],
@@ -74,9 +74,18 @@ def _ends(changes: list[float]) -> tuple[float, float]:
     return max(near), max(near) + 0.25 * (max(near) - min([0.0, *near]))
 
 
-def _label(preview: Preview, far: bool) -> str:
-    words = f"{_short(preview.plan)} {_change(preview):+.2f}" if far else _short(preview.plan)
-    return f"  {words}  "
+def _label(preview: Preview, labelled: Sequence[Preview | None]) -> str:
+    return f"  {_short(preview.plan)}  " if any(preview is one for one in labelled) else ""
+
+
+def _far_label(preview: Preview, previews: Sequence[Preview], top: float) -> str:
+    """What the triangle says; one that stands for several cuts of the same size says so once, at the costliest."""
+    size = len(preview.plan.removed)
+    here = [each for each in previews if len(each.plan.removed) == size and _change(each) > top]
+    if preview is not max(here, key=_change):
+        return ""
+    words = _short(preview.plan) if len(here) == 1 else f"{len(here)} cuts, up to"
+    return f"  {words} {_change(preview):+.2f}  "
 
 
 def _short(plan: Plan) -> str:
