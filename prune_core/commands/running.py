@@ -8,6 +8,7 @@ import typer
 
 from prune_core import catalogue, console, jobs, serial, worker
 from prune_core.commands.asking import answer, make_runner
+from prune_core.fingerprint import fingerprint
 from prune_core.recipes import read_recipe
 from prune_core.specs import (
     PushResult,
@@ -51,10 +52,10 @@ def run(
 
 
 def _interrupted(spec: RunSpec) -> str:
-    """The newest run of this recipe whose process died, "" where there is none."""
-    store = Store(home())
+    """The newest run of this recipe, on what it reads now, whose process died; "" where there is none."""
+    store, begun = Store(home()), (None, fingerprint(spec))
     stopped = (run.id for run in catalogue.entries(store) if run.state == "interrupted")
-    return next((run_id for run_id in stopped if store.spec(run_id) == spec), "")
+    return next((run_id for run_id in stopped if store.spec(run_id) == spec and store.origin(run_id) in begun), "")
 
 
 def _check_same(run_id: str, spec: RunSpec) -> None:

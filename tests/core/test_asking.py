@@ -8,7 +8,10 @@ from typer.testing import CliRunner
 
 from prune_core import pipeline, residents
 from prune_core.__main__ import app
-from prune_core.store import Store, home
+from prune_core.commands import running
+from prune_core.fingerprint import fingerprint
+from prune_core.specs import Job
+from prune_core.store import ORIGIN, Store, home
 from prune_core.types import UserError
 from tests.core.stored import keep_run, run_spec
 from tests.core.tiny import tiny_model, tiny_tokenizer
@@ -49,6 +52,17 @@ def test_an_unfinished_run_is_not_pushed(model):
     (store.folder("run-a") / "checkpoint").mkdir()
     done = CliRunner().invoke(app, ["push", "run-a", "me/cut"])
     assert isinstance(done.exception, UserError) and "has no figures" in str(done.exception)
+
+
+def test_an_interrupted_run_is_gone_on_with_unless_what_it_reads_has_changed(model):
+    store, spec = Store(home()), run_spec(1)
+    store.save_spec("run-a", spec)
+    store.save_job(Job("run-a", "run", "interrupted"))
+    assert running._interrupted(spec) == "run-a"
+    store.part("run-a", ORIGIN, str, lambda: fingerprint(spec))
+    assert running._interrupted(spec) == "run-a"
+    (store.folder("run-a") / "parts" / f"{ORIGIN}.json").write_text('"another"')
+    assert running._interrupted(spec) == ""
 
 
 def test_a_model_is_loaded_once(model, monkeypatch):

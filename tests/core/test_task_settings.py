@@ -77,14 +77,15 @@ def test_a_folder_of_jsonl_files_alone_leaves_lm_evals_own_tasks(file, monkeypat
     monkeypatch.setattr(task_list, "_by_name", lambda manager, name: {"tasks": {name: manager}, "groups": {}})
     chosen = choose_tasks(Evaluation(tasks=("items.jsonl", "arc_easy"), task_folder=str(file.parent)), Silent())
     assert set(chosen.tasks) == {"items", "arc_easy"}
-    with pytest.raises(UserError, match="no task called 'arc_eesy' in .* did you mean arc_easy"):
+    with pytest.raises(UserError, match=r"no task called 'arc_eesy' in .* did you mean arc_easy"):
         choose_tasks(Evaluation(tasks=("arc_eesy",), task_folder=str(file.parent)), Silent())
 
 
 class FakeManager:
     """lm-eval's own tasks are thousands, and their items are on the hub."""
 
-    task_index = {"arc_easy": None}
+    def __init__(self) -> None:
+        self.task_index = {"arc_easy": None}
 
 
 def test_a_task_written_for_no_examples_stays_so(model, folder, tmp_path):
