@@ -35,7 +35,8 @@ def mergekit_recipe(plan: Plan, ref: ModelRef, dtype: str, config: PretrainedCon
         raise UserError(
             f"mergekit can drop whole layers only, and this plan is to {describe(plan)}: build the checkpoint instead."
         )
-    model = json.dumps(str(assets.DEMO_MODEL) if ref.path == "demo" else ref.path)
+    name = str(assets.DEMO_MODEL) if ref.path == "demo" else ref.path
+    model = json.dumps(f"{name}@{ref.revision}" if ref.revision else name)
     lines = [f"# {line}" for line in warnings(plan, config)]
     lines.append("slices:")
     for start, stop in _runs(plan.kept):

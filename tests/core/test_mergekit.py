@@ -23,6 +23,8 @@ def test_slices_are_the_kept_runs_with_exclusive_ends() -> None:
     assert {source["model"] for source in sources} == {"someone/model"}
     assert (recipe["merge_method"], recipe["dtype"]) == ("passthrough", "bfloat16")
     assert "WARNING" not in text
+    of_revision = mergekit_recipe(PLAN, ModelRef("someone/model", "v2"), "bfloat16", tiny_config("llama"))
+    assert of_revision == text.replace("someone/model", "someone/model@v2")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
