@@ -75,5 +75,5 @@ def _mergekit(spec: RunSpec, donor: LoadedModel) -> dict[str, str]:
 def _versions(donor: LoadedModel) -> dict[str, str]:
     packages = ("layerscope", "torch", "transformers", "lm_eval", "datasets", "safetensors")
     on_gpu = donor.info.device.startswith("cuda")
-    hardware = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    hardware = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()}, threads: {torch.get_num_threads()}"
     return {name: version(name) for name in packages} | {"python": platform.python_version(), "hardware": hardware}
