@@ -189,7 +189,7 @@ def test_a_lost_terminal_is_resumed_by_the_same_command(spec, whole_run, tmp_pat
     recipe, store = tmp_path / "recipe.json", Store(tmp_path / "home")
     recipe.write_text(dumps(spec), encoding="utf-8")
     child = in_a_child(lambda: app(["run", str(recipe)], standalone_mode=False))
-    wait_for(lambda: any(store.home.glob("runs/run-*/parts/*.json")))
+    wait_for(lambda: any(store.home.glob("runs/run-*/parts/perplexity.json")))
     os.kill(child, signal.SIGHUP)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGHUP
     (run_id,) = store.ids("run")
@@ -211,7 +211,7 @@ def real_worker(tmp_path: Path) -> Iterator[Store]:
 def test_the_real_worker_is_killed_and_the_run_resumed(real_worker, spec, whole_run):
     store = real_worker
     run_id = jobs.submit(store, spec)
-    wait_for(lambda: any(store.folder(run_id).glob("parts/*.json")))
+    wait_for(lambda: any(store.folder(run_id).glob("parts/perplexity.json")))
     jobs.stop_worker(store)
     job = jobs.status(store, run_id)
     assert job is not None and job.state == "interrupted" and "killed (signal 9)" in (job.error or "")
