@@ -21,7 +21,7 @@ from prune_core.store import Store, read_json, whole, write_text
 from prune_core.types import UserError
 from prune_core.wording import describe
 
-VERSION = 2
+VERSION = 3
 """Raise it when `Entry` or the key figures change: every summary.json is then made again."""
 
 SUMMARY, ABOUT = "summary.json", "about.json"

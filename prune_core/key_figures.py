@@ -93,9 +93,10 @@ def _pick(name: str, metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _mean_accuracy(metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The mean that a group of tasks reports, else the plain mean of the tasks' accuracies (their errors combined)."""
-    scores = [m for m in metrics if m["name"] == "acc"]
-    group = next((m for m in scores if m["note"].startswith("mean of")), None)
+    """The mean that a group of all tasks reports, else the plain mean of all tasks' accuracies, errors combined."""
+    every = [m for m in metrics if m["name"] == "acc"]
+    scores = [m for m in every if not m["note"].startswith("mean of")]
+    group = next((m for m in every if m["note"].startswith(f"mean of {len(scores)} tasks")), None)
     if group is not None or len(scores) < 2:
         return group or (scores[0] if scores else None)
     errors = [m["stderr"] or 0.0 for m in scores]

@@ -47,6 +47,16 @@ def test_without_a_group_the_mean_is_of_the_tasks(store):
     assert "mean of 2 tasks" in accuracy.on and "facts" in accuracy.on
 
 
+def test_a_group_of_some_tasks_is_not_the_mean_of_all(store):
+    other = Metric("acc", "other", 0.1, "fraction", True, 0.04, 0.25, 240, "0-shot")
+    whole = result()
+    keep_run(store, 1, measured=replace(whole, pruned=replace(whole.pruned, metrics=(*whole.pruned.metrics, other))))
+    accuracy = catalogue.entries(store)[0].figures["accuracy"]
+    assert accuracy.pruned == pytest.approx((0.6 + 0.8 + 0.1) / 3)
+    assert accuracy.pruned_error == pytest.approx((0.03**2 + 0.04**2) ** 0.5 / 3)
+    assert accuracy.on == "facts, order, other, mean of 3 tasks, 0-shot"
+
+
 def test_a_thousand_runs_are_listed_fast(store, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: None)  # of making them, which is not the point
     for number in range(1000):
