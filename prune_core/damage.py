@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from prune_core.ratio import ratio_stderrs
 from prune_core.types import Block
 
 
@@ -63,7 +64,7 @@ class DropMap:
     @cached_property
     def delta_stderr(self) -> np.ndarray:
         """Standard error of `delta` over sequences, paired with the donor; NaN for one sequence."""
-        return self._map(self._stderr(self.nll - self.donor_nll[:, None]))
+        return self._map(ratio_stderrs(self.nll - self.donor_nll[:, None], self.tokens))
 
     @cached_property
     def divergence(self) -> np.ndarray:
@@ -73,18 +74,10 @@ class DropMap:
     @cached_property
     def divergence_stderr(self) -> np.ndarray:
         """Standard error of `divergence` over sequences; NaN for one sequence."""
-        return self._map(self._stderr(self.kl))
+        return self._map(ratio_stderrs(self.kl, self.tokens))
 
     def _mean(self, sums: np.ndarray) -> np.ndarray:
         return sums.sum(0) / self.tokens.sum()
-
-    def _stderr(self, sums: np.ndarray) -> np.ndarray:
-        """[P]: of a ratio of sums, as previews have it (Cochran, Sampling Techniques, 3rd ed., eq. 6.13)."""
-        count = self.sequences
-        if count < 2:
-            return np.full(sums.shape[1], np.nan)
-        residuals = sums - self._mean(sums) * self.tokens[:, None]
-        return np.sqrt(count / (count - 1) * np.square(residuals).sum(0)) / self.tokens.sum()
 
     def _map(self, blocks: np.ndarray) -> np.ndarray:
         cells = np.zeros((self.num_layers + 1,) * 2)

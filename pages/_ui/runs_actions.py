@@ -48,9 +48,23 @@ def import_panel() -> None:
             st.error(str(error), icon=":material/error:")
             return
         st.markdown(f"**{capitalised(describe(spec.plan))}**  \n{plain(f'{spec.model.path}, {spec.plan.method}')}")
-        st.button("Run it", on_click=_start, args=(spec,), icon=":material/play_arrow:", key="run_imported")
-        if st.button("Open its plan", icon=":material/edit:", key="open_imported"):
+        trusted = not spec.model.trust_remote_code or _trusts(spec)
+        st.button(
+            "Run it",
+            on_click=_start,
+            args=(spec,),
+            icon=":material/play_arrow:",
+            key="run_imported",
+            disabled=not trusted,
+        )
+        if st.button("Open its plan", icon=":material/edit:", key="open_imported", disabled=not trusted):
             _open(spec)
+
+
+def _trusts(spec: RunSpec) -> bool:
+    """Whether the user lets a recipe of somebody else's run the code that comes with its model."""
+    st.warning("This recipe runs code that comes with its model.", icon=":material/warning:")
+    return st.checkbox(f"I trust the author of {plain(spec.model.path)}", key=f"trust_{spec.model.path}")
 
 
 def _one(run: Entry) -> None:

@@ -28,12 +28,18 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Also write the result as JSON to this file.")] = None,
     resume: Annotated[str, typer.Option(help="Go on with this unfinished run of the recipe.")] = "",
     anew: Annotated[bool, typer.Option("--anew", help="Start a new run, even where one was interrupted.")] = False,
+    trust: Annotated[bool, typer.Option("--trust-remote-code", help="Let the model's own code run.")] = False,
 ) -> None:
     """Run a recipe: build the checkpoint, measure before and after, keep it all in the store.
 
     Where a run of the same recipe was interrupted, it goes on with that one; what was finished is not done again.
     """
     spec = read_recipe(recipe_file)
+    if spec.model.trust_remote_code and not trust:
+        raise UserError(
+            f"The recipe runs code that comes with the model {spec.model.path}: if you trust its author, add "
+            "--trust-remote-code."
+        )
     run_id = resume or ("" if anew else _interrupted(spec)) or jobs.job_id(spec)
     if resume:
         _check_same(resume, spec)

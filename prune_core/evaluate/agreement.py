@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import log_softmax
 from transformers import PreTrainedModel
 
+from prune_core.divergence import kl_divergence
 from prune_core.evaluate.perplexity import (
     Padded,
     Window,
@@ -14,9 +15,9 @@ from prune_core.evaluate.perplexity import (
     by_unit,
     heldout_windows,
     padded,
-    ratio_stderr,
     text_name,
 )
+from prune_core.ratio import ratio_stderr
 from prune_core.reports import Metric
 from prune_core.types import HeldOut, Progress, Silent, UserError
 
@@ -71,8 +72,6 @@ def _batch(donor: PreTrainedModel, pruned: PreTrainedModel, read: Padded) -> np.
     sums = np.zeros((len(read.ids), 2))
     for row, target in read.chunks(donor.device):
         p, q = (log_softmax(logits[row, target - 1 - read.first].float(), -1) for logits in (ours, theirs))
-        weight = p.exp()
-        divergence = torch.where(weight > 0, weight * (p - q), 0).sum(-1)
-        both = torch.stack((divergence.double(), (p.argmax(-1) == q.argmax(-1)).double()), 1)
+        both = torch.stack((kl_divergence(p, q), (p.argmax(-1) == q.argmax(-1)).double()), 1)
         np.add.at(sums, row.cpu().numpy(), both.cpu().numpy())
     return sums

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from prune_core.divergence import kl_divergence
 from prune_core.evaluate.forward import tail_logits
 from prune_core.evaluate.generate import text_after
 from prune_core.texts import Departure, Token
@@ -34,8 +35,7 @@ def scored_tokens(
 
     `donor`, `pruned`: float32 [n, V], of `log_probabilities`.
     """
-    likely = donor.exp()
-    kl = torch.where(likely > 0, likely * (donor - pruned), 0).double().sum(-1).clamp_min(0).tolist()
+    kl = kl_divergence(donor, pruned).clamp_min(0).tolist()
     tops = [log.argmax(-1).tolist() for log in (donor, pruned)]
     return tuple(
         Token(

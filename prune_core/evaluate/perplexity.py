@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from prune_core.evaluate.forward import require_context, tail_logits
+from prune_core.ratio import ratio_stderr
 from prune_core.reports import Metric
 from prune_core.types import HeldOut, Progress, Silent, UserError
 
@@ -210,18 +211,6 @@ def _per_stream(values: np.ndarray, every: list[Window]) -> np.ndarray:
     """Sums of `values` over the windows of each stream that has any."""
     sums = np.bincount([w.stream for w in every], weights=values)
     return sums[np.unique([w.stream for w in every])]
-
-
-def ratio_stderr(sums: np.ndarray, counts: np.ndarray) -> float | None:
-    """Standard error of sum(sums) / sum(counts), units drawn independently; None for fewer than two units.
-
-    Linearised ratio estimator (Cochran, Sampling Techniques, eq. 2.46): residuals sums - mean * counts.
-    """
-    units = len(sums)
-    if units < 2:
-        return None
-    residuals = sums - sums.sum() / counts.sum() * counts
-    return float(np.sqrt(units / (units - 1) * np.square(residuals).sum()) / counts.sum())
 
 
 def _metrics(

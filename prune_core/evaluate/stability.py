@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prune_core.evaluate.perplexity import ratio_stderr
+from prune_core.ratio import ratio_stderr
 from prune_core.reports import Metric, Outcomes
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prune_core.capture import Batch
+from prune_core.divergence import kl_divergence
 from prune_core.evidence.influence import part_influence
 from prune_core.evidence.runs import PlannedRuns, fates
 from prune_core.evidence.taylor import taylor
@@ -179,6 +180,6 @@ def _dot(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _kl(donor: Tensor, ours: Tensor) -> float:
-    """Sum over tokens of sum_v p_v (log p_v - log q_v), p the donor's; logits [N, V]."""
+    """Sum over tokens of KL(donor || planned); logits [N, V]."""
     log_p, log_q = (nn.functional.log_softmax(logits.float(), dim=-1) for logits in (donor, ours))
-    return float((log_p.exp() * (log_p - log_q)).sum(dtype=torch.float64))
+    return float(kl_divergence(log_p, log_q).sum())

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
+from prune_core.ratio import ratio_stderr
 from prune_core.transform import edits, parts, surgery
 from prune_core.transform.swaps import swap_forward, swap_weights
 from prune_core.types import Plan, Preview, Progress, Silent, UserError
@@ -164,30 +165,22 @@ def preview(
 ) -> Preview:
     """The planned model's loss beside the donor's on the same tokens; `donor_losses` spares a second donor pass.
 
-    Losses are means over tokens: sum_s nll_s / sum_s n_s over sequences s. The standard error of their difference is
-    that of a ratio, linearised, over S paired sequences (Cochran, Sampling Techniques, 1977, section 6.4): with
-    d_s = nll_s(planned) - nll_s(donor), r = sum d_s / sum n_s and e_s = d_s - r n_s,
-    SE = sqrt(S / (S - 1) * sum e_s^2) / sum n_s.
+    Losses are means over tokens: sum_s nll_s / sum_s n_s over sequences s; the standard error of their difference is
+    over paired sequences (ratio.py). Raises UserError where there are fewer than two.
     """
     started = time.perf_counter()
     donor = donor_losses or sequence_losses(loaded.model, batches, progress)
     with planned(loaded.model, plan, fitted):
         cut = sequence_losses(loaded.model, batches, progress)
-    tokens = int(cut.tokens.sum())
+    tokens, stderr = int(cut.tokens.sum()), ratio_stderr(cut.nll - donor.nll, cut.tokens)
+    if stderr is None or not tokens:
+        count = len(cut.tokens)
+        raise UserError(f"{count} calibration text(s) give no standard error: use at least 2, of 2 tokens or more.")
     return Preview(
         plan=plan,
         donor_loss=float(donor.nll.sum() / tokens),
         loss=float(cut.nll.sum() / tokens),
-        delta_stderr=_ratio_stderr(cut.nll - donor.nll, cut.tokens),
+        delta_stderr=stderr,
         tokens=tokens,
         seconds=time.perf_counter() - started,
     )
-
-
-def _ratio_stderr(differences: np.ndarray, tokens: np.ndarray) -> float:
-    """Standard error of sum(differences) / sum(tokens); both [S], one entry a sequence."""
-    sequences = len(tokens)
-    if sequences < 2 or tokens.sum() == 0:
-        raise UserError(f"{sequences} calibration text(s) give no standard error: use at least 2, of 2 tokens or more.")
-    residuals = differences - differences.sum() / tokens.sum() * tokens
-    return float(np.sqrt(sequences / (sequences - 1) * np.sum(residuals**2)) / tokens.sum())

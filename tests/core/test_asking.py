@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from prune_core import pipeline, residents
+from prune_core import pipeline, residents, serial
 from prune_core.__main__ import app
 from prune_core.commands import running
 from prune_core.fingerprint import fingerprint
@@ -71,3 +71,12 @@ def test_a_model_is_loaded_once(model, monkeypatch):
     for layer in ("1", "2"):
         output("preview", model, "--device", "cpu", "--drop", layer, "--samples", "4")
     assert len(loaded) == 1
+
+
+def test_a_recipe_of_somebody_else_runs_no_code_of_its_model_unasked(model, tmp_path):
+    spec = run_spec(1)
+    spec = replace(spec, model=replace(spec.model, path=model, trust_remote_code=True))
+    (tmp_path / "recipe.json").write_text(serial.dumps(spec))
+    with pytest.raises(UserError, match="--trust-remote-code"):
+        output("run", str(tmp_path / "recipe.json"))
+    assert not Store(home()).ids("run")

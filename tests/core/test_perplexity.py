@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prune_core.evaluate import perplexity as module
-from prune_core.evaluate.perplexity import perplexity, ratio_stderr, window_losses, windows
+from prune_core.evaluate.perplexity import perplexity, window_losses, windows
+from prune_core.ratio import ratio_stderr
 from prune_core.reports import Metric
 from prune_core.types import Cancelled, HeldOut, Silent, UserError
 from tests.core.tiny import CONTEXT, FAMILIES, tiny_ids, tiny_model, tiny_tokenizer

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from pages._ui.report_html import paragraph
 from prune_core import catalogue, jobs, trash
 from prune_core.catalogue import About
 from prune_core.key_figures import key
+from prune_core.serial import dumps
 from prune_core.specs import Job, RunResult, RunSpec
 from prune_core.store import DiskFull, Store
 from tests.core.stored import keep_run, result, run_spec
@@ -288,3 +290,14 @@ def test_a_full_disk_when_a_run_is_started(three, store, monkeypatch):
     monkeypatch.setattr(jobs, "submit", full)
     press(app, "Run again")
     assert "The disk is full" in app.toast[0].value
+
+
+def test_a_recipe_whose_model_brings_code_is_started_only_by_who_trusts_it(store):
+    spec = run_spec(1)
+    spec = replace(spec, model=replace(spec.model, path="them/theirs", trust_remote_code=True))
+    app = opened()
+    app.file_uploader[0].upload("recipe.json", dumps(spec).encode(), "application/json").run()
+    both = [button for button in app.button if button.label in ("Run it", "Open its plan")]
+    assert len(both) == 2 and all(button.disabled for button in both)
+    next(box for box in app.checkbox if "trust" in box.label).check().run()
+    assert not any(button.disabled for button in app.button if button.label in ("Run it", "Open its plan"))
