@@ -26,7 +26,7 @@ TURN = 8
 
 
 @dataclass(frozen=True)
-class Side:
+class Writer:
     """One of the two models: it is itself within `around()`. `cached`: it can write with the KV cache."""
 
     model: PreTrainedModel
@@ -43,7 +43,7 @@ def write_texts(store: Store, run_id: str, residents: Residents, spec: TextSpec,
     resident = residents.get(spec.model, progress)
     model, tokenizer = resident.loaded.model, resident.loaded.tokenizer
     encoded = [prompt_ids(model, tokenizer, prompt, spec.new_tokens) for prompt in spec.prompts]
-    sides = (Side(model, nullcontext, True), _pruned(store, residents, resident, spec, progress))
+    sides = (Writer(model, nullcontext, True), _pruned(store, residents, resident, spec, progress))
     so_far = store.partial(run_id)
     kept = so_far if isinstance(so_far, Texts) else Texts((), sides[1].cached)
     pairs = tuple(pair for pair in kept.pairs if pair.finished)
@@ -61,24 +61,24 @@ def write_texts(store: Store, run_id: str, residents: Residents, spec: TextSpec,
     return texts()
 
 
-def _pruned(store: Store, residents: Residents, resident: Resident, spec: TextSpec, progress: Progress) -> Side:
+def _pruned(store: Store, residents: Residents, resident: Resident, spec: TextSpec, progress: Progress) -> Writer:
     """The checkpoint of a run, loaded once and kept, or the plan by hooks, which have no KV cache."""
     donor = resident.loaded
     if spec.run_id is None:
         weights = load_weights(fitted_file(store, resident, spec, progress))
-        return Side(donor.model, lambda: planned(donor.model, spec.plan, weights), False)
+        return Writer(donor.model, lambda: planned(donor.model, spec.plan, weights), False)
     result = store.result(spec.run_id)
     folder = store.folder(spec.run_id) / (result.checkpoint if isinstance(result, RunResult) else "checkpoint")
     if not folder.is_dir():
         raise UserError(f"The run {spec.run_id} has no checkpoint any more: build it again, or compare with the plan.")
     ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
-    return Side(residents.get(ref, progress).loaded.model, nullcontext, True)
+    return Writer(residents.get(ref, progress).loaded.model, nullcontext, True)
 
 
 def _write(
     pair: TextPair,
     ids: list[int],
-    sides: tuple[Side, Side],
+    sides: tuple[Writer, Writer],
     tokenizer: Any,
     spec: TextSpec,
     progress: Progress,
@@ -111,7 +111,7 @@ def _write(
 
 def _in_turns(
     ids: list[int],
-    sides: tuple[Side, Side],
+    sides: tuple[Writer, Writer],
     written: tuple[list[int], list[int]],
     tokenizer: Any,
     spec: TextSpec,
