@@ -7,8 +7,9 @@
       -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
          evidence/         what searching methods go by: planned models run on cached states, each measured once
       -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
-      -> evaluate/         before and after: perplexity, tasks, speed, text
-      -> export.py         safetensors, recipe, model card
+         replacements/     networks that stand in for a block, fitted on the calibration text
+      -> evaluate/         before and after: perplexity, tasks, agreement with the donor, speed, text
+      -> export.py         safetensors, recipe, model card; hub_upload.py pushes them
 
 types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process,
 store.py keeps the results, catalogue.py lists the runs (trash.py, side_by_side.py and recipes.py do the rest with
