@@ -55,7 +55,7 @@ def _push(run_id: str) -> None:
     if job is None or job.state not in ("queued", "running", "done"):
         st.button("Push", on_click=_start, args=(spec,), disabled=not spec.repository)
     job_panel(job_id, "Pushing to the hub")
-    pushed = store.result(job_id)
+    pushed = store.result(job_id) if job is not None and job.state == "done" else None
     if isinstance(pushed, PushResult):
         st.success(f"Pushed to {pushed.address}.", icon=":material/check_circle:")
 
