@@ -5,7 +5,8 @@ runs.py runs planned models on cached states, taylor.py takes gradients, influen
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -46,8 +47,8 @@ class Search:
     """`methods.Evidence` measured on `batches`. `steps` is what the method recorded.
 
     `known` holds every measurement by what was measured; give the same one again and nothing is measured twice. It is
-    of this model and these texts only. `measured` and `reused` count plans. A measurement that is not a finite number
-    raises UserError.
+    of this model and these texts only, and plain enough for JSON; `keep` is called when it has grown. `measured` and
+    `reused` count plans. A measurement that is not a finite number raises UserError.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Search:
         loaded: LoadedModel,
         batches: Sequence[Batch],
         progress: Progress | None = None,
-        known: dict[Hashable, float] | None = None,
+        known: dict[str, float] | None = None,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self.steps: list[Step] = []
         self.measured = self.reused = 0
         self._loaded, self._progress = loaded, progress or Silent()
-        self._known: dict[Hashable, float] = {} if known is None else known
+        self._known: dict[str, float] = {} if known is None else known
+        self._keep = keep
         self._runs = PlannedRuns(loaded, batches, self._progress)
         self._donor_hidden: list[Tensor] = []
 
@@ -101,7 +104,7 @@ class Search:
         def measure() -> float:
             return float(sum(self._runs.each(plan, self._batch_kl, count)) / sizes[count - 1])
 
-        return self._once(f"kl of {count}", plan, measure)
+        return self._once(f"kl of {count} of {len(sizes)} batches", plan, measure)
 
     def taylor(self) -> np.ndarray:
         """Taylor importance of each layer, float64 [L]; see taylor.py."""
@@ -123,15 +126,16 @@ class Search:
 
     def _of_layers(self, what: str, measure: Callable[..., np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
         """An array of the donor's own, kept among the known measurements number by number."""
-        keys = [(what, *place) for place in np.ndindex(shape)]
+        keys = [f"{what} {place}" for place in np.ndindex(shape)]
         if any(key not in self._known for key in keys):
             values = measure(self._runs, self._loaded.stack.layers, self._progress.advance)
             self._known |= dict(zip(keys, values.ravel().tolist(), strict=True))
             self.measured += 1
+            self._keep()
         return np.array([self._known[key] for key in keys]).reshape(shape)
 
     def _once(self, what: str, plan: Plan, measure: Callable[[], float]) -> float:
-        key = (what, fates(plan))
+        key = f"{what} {sha256(repr(fates(plan)).encode()).hexdigest()[:32]}"
         if key in self._known:
             self.reused += 1
         else:
@@ -143,6 +147,7 @@ class Search:
                 )
             self._known[key] = value
             self.measured += 1
+            self._keep()
         self._progress.advance()
         return self._known[key]
 

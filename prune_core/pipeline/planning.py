@@ -1,7 +1,9 @@
 """Before anything is built: measure, preview, fit replacements, map the damage, have a method choose."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,12 +29,15 @@ from prune_core.specs import (
     RunSpec,
     TextSpec,
 )
-from prune_core.store import Store
+from prune_core.store import Store, read_json, write_text
 from prune_core.transform.preview import preview, sequence_losses
 from prune_core.transform.surgery import check_supported
 from prune_core.types import Calibration, LayerStats, Plan, Preview, Progress, Replace
 
 BATCH_TOKENS = 4096  # of one forward pass; results do not depend on it
+PLANS = "plans.json"
+"""Beside the maps of a model and text: every plan that a search measured there."""
+KEEP_EVERY_S = 5.0
 
 
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
@@ -72,14 +77,36 @@ def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Pr
     if spec.method.needs == "search":
         calibration = replace(spec.calibration, samples=spec.method.texts or spec.calibration.samples)
         size = search_batch(calibration.seq_len, loaded.info.device)
-        known = resident.remember(("plans", calibration), dict)
         batches = regrouped(calibration_batches(calibration, loaded.tokenizer, size))
-        evidence = Search(loaded, batches, progress, known)
+        with _known_plans(store, replace(spec, calibration=calibration)) as (known, keep):
+            evidence = Search(loaded, batches, progress, known, keep)
+            plan = spec.method.plan(evidence, spec.budget)
     else:
         evidence = Measured(loaded.info.num_layers, _maps(store, resident, spec, progress))
-    plan = spec.method.plan(evidence, spec.budget)
+        plan = spec.method.plan(evidence, spec.budget)
     check_supported(loaded.model.config, plan)
     return PlanResult(plan, tuple(evidence.steps), evidence.measured, evidence.reused, time.monotonic() - begun)
+
+
+@contextmanager
+def _known_plans(store: Store, spec: PlanSpec) -> Iterator[tuple[dict[str, float], Callable[[], None]]]:
+    """What searches measured on this model and text so far, and what keeps it on disk: called often, it writes at most
+    every few seconds, and in the end, however that comes."""
+    file = store.folder(jobs.job_id(MeasureSpec(spec.model, spec.calibration))) / PLANS
+    known: dict[str, float] = read_json(file, dict[str, float]) or {}
+    written, size = time.monotonic(), len(known)
+
+    def keep() -> None:
+        nonlocal written
+        if time.monotonic() - written > KEEP_EVERY_S:
+            write_text(file, json.dumps(known))
+            written = time.monotonic()
+
+    try:
+        yield known, keep
+    finally:
+        if len(known) > size:
+            write_text(file, json.dumps(known))
 
 
 def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> LayerStats | None:

@@ -1,5 +1,7 @@
 """Planning as a job and from the command line, on a tiny checkpoint."""
 
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +13,7 @@ from prune_core.methods.laco import LaCo
 from prune_core.pipeline import runner
 from prune_core.specs import PlanResult, PlanSpec
 from prune_core.store import Store
-from prune_core.types import Calibration, ModelRef, Silent
+from prune_core.types import Calibration, Cancelled, ModelRef, Silent
 from tests.core.methods.models import parts_gone
 from tests.core.tiny import tiny_model, tiny_tokenizer
 
@@ -60,6 +62,35 @@ def test_moving_the_threshold_measures_only_what_is_new(spec, tmp_path):
     assert first.measured == len(first.steps) and first.reused == 0
     assert moved.reused > 0 and moved.measured + moved.reused == len(moved.steps)
     assert back.measured == 0 and back.steps == first.steps
+
+
+def test_what_was_measured_outlives_the_process_that_measured_it(spec, tmp_path):
+    store = Store(tmp_path)
+    first = plans(spec, runner(store), store, LaCo(threshold=0.9), None)
+    again = plans(spec, runner(store), store, LaCo(threshold=0.9), None)  # another process's runner
+    assert first.measured > 0 and again.measured == 0 and again.steps == first.steps
+    pruner = method_named("blockpruner")
+    stopped = Stops(after=7)
+    with pytest.raises(Cancelled):
+        runner(store)("plan-x", replace(spec, method=pruner, budget=2), stopped)
+    after, anew = plans(spec, runner(store), store, pruner, 2), tmp_path / "anew"
+    whole = plans(spec, runner(Store(anew)), Store(anew), pruner, 2)
+    assert after.steps == whole.steps and 0 < after.measured < whole.measured
+
+
+class Stops(Silent):
+    """The user cancels once so many plans are measured."""
+
+    def __init__(self, after: int) -> None:
+        self.left, self.counts = after, False
+
+    def stage(self, name: str, total: int, unit: str = "steps") -> None:
+        self.counts = unit == "plans"
+
+    def advance(self, done: int = 1) -> None:
+        self.left -= done * self.counts
+        if self.left < 0:
+            raise Cancelled
 
 
 def test_a_search_takes_the_texts_that_its_method_asks_for(spec, tmp_path):
