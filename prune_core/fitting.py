@@ -11,7 +11,7 @@ Place = Literal["layer before", "first layer", "nowhere"]
 
 @dataclass(frozen=True)
 class Network:
-    """One way to stand in for a block: its `name` in a Replace edit, and what a menu says of it.
+    """One way to stand in for a block: its `name` in a Replace edit, its `label` in a menu, and `words` for a sentence.
 
     `place` is where it lives in the built model: folded into the "layer before" the block, as the block's "first
     layer", or "nowhere", when no plain transformers model can hold it and it can be previewed only. `trained`: by
@@ -20,6 +20,7 @@ class Network:
 
     name: str
     label: str
+    words: str
     source: str
     what: str
     place: Place
@@ -30,6 +31,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         "linear",
         "Linear map (ReplaceMe)",
+        "a linear map",
         "arXiv 2505.02819",
         "The best linear map of the MLP output below the block, folded into that MLP: no added parameters.",
         "layer before",
@@ -37,6 +39,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         "layer",
         "One trained layer",
+        "one trained layer",
         "arXiv 2403.19135",
         "One transformer layer, starting as the block's first, trained to do the work of the whole block.",
         "first layer",
@@ -45,6 +48,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         "swiglu",
         "Gated MLP",
+        "a trained gated MLP",
         "arXiv 2403.19135",
         "A trained layer without attention, for families whose MLP is gated (Llama, Qwen, Gemma, Phi-3).",
         "first layer",
@@ -53,6 +57,7 @@ NETWORKS: tuple[Network, ...] = (
     Network(
         "ffn",
         "Two-matrix MLP",
+        "a trained two-matrix MLP",
         "arXiv 2403.19135",
         "A trained layer without attention, for families whose MLP is two matrices (GPT-2, OPT, GPT-NeoX, BLOOM).",
         "first layer",
@@ -60,6 +65,7 @@ NETWORKS: tuple[Network, ...] = (
     ),
     Network(
         "linearpatch",
+        "LinearPatch",
         "LinearPatch",
         "arXiv 2505.24680",
         "Channels rescaled at the cut, after a Hadamard rotation; for previews only, since no plain model can hold it.",
@@ -72,6 +78,11 @@ NETWORKS: tuple[Network, ...] = (
 def place_of(name: str) -> Place | None:
     """Where the network called `name` lives in a built model; None where there is no such network."""
     return next((network.place for network in NETWORKS if network.name == name), None)
+
+
+def in_words(name: str) -> str:
+    """The network called `name` for a sentence; its name as it is where there is no such network."""
+    return next((network.words for network in NETWORKS if network.name == name), name)
 
 
 def trained(name: str) -> bool:

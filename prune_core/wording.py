@@ -1,9 +1,11 @@
 """Plans in words, the same on every page, in the model card and on the command line. No torch."""
 
 import re
+from pathlib import Path
 
+from prune_core.fitting import in_words
 from prune_core.reports import Metric, Retention
-from prune_core.types import PARTS, Block, Drop, DropPart, Edit, Merge, Part, Plan, Replace, UserError
+from prune_core.types import PARTS, Block, Calibration, Drop, DropPart, Edit, Merge, ModelRef, Part, Plan, Replace, UserError
 
 
 def ranges(layers: tuple[int, ...]) -> str:
@@ -55,6 +57,30 @@ def named(layers: tuple[int, ...]) -> str:
     return f"layer{'s' if len(layers) > 1 else ''} {ranges(layers)}"
 
 
+def counted(number: int, noun: str) -> str:
+    """1, "text" -> "1 text"; 2000, "text" -> "2,000 texts"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def model_name(model: ModelRef) -> str:
+    """ "demo model", the name of the model's folder without the path, or its hub id with the revision if one is set."""
+    if model.path == "demo":
+        return "demo model"
+    folder = Path(model.path).expanduser()
+    if folder.is_dir():
+        return folder.resolve().name
+    return f"{model.path} ({model.revision})" if model.revision else model.path
+
+
+def text_name(text: Calibration, found: int | None = None) -> str:
+    """ "demo text, 64 texts of up to 128 tokens"; `found`: how many texts there were, where that is known."""
+    source = "demo text"
+    if text.source != "demo":
+        is_file = Path(text.source).expanduser().is_file()
+        source = Path(text.source).name if is_file else "/".join(filter(None, (text.source, text.subset)))
+    return f"{source}, {counted(text.samples if found is None else found, 'text')} of up to {text.seq_len:,} tokens"
+
+
 def describe(plan: Plan) -> str:
     """The plan in words: "drop layers 9 to 12 (4 of 16)"; "keep all 16 layers" when it is empty.
 
@@ -84,7 +110,7 @@ def _part_phrase(part: Part, plan: Plan) -> str:
 def _phrase(edit: Merge | Replace) -> str:
     if isinstance(edit, Merge):
         return f"merge {named(edit.layers)} into layer {edit.into} by {edit.rule}"
-    return f"replace {named(edit.block.layers)} by {edit.by}"
+    return f"replace {named(edit.block.layers)} by {in_words(edit.by)}"
 
 
 def metric_in_words(metric: Metric) -> str:
@@ -122,8 +148,13 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def retained(skill: Retention) -> str:
-    """What became of a skill: "-7.0 points, 95 % interval -9.1 to -5.0, p < 0.001", or that no loss was measured."""
+    """What became of a skill: "-7.0 points, 95 % interval -9.1 to -5.0, p < 0.001", or that no loss was measured.
+
+    Where the donor is at chance: that this says nothing.
+    """
     low, high = f"{100 * skill.low:+.1f}", f"{100 * skill.high:+.1f}"
+    if skill.verdict == "at chance":
+        return f"says nothing, donor at chance: {100 * skill.donor:.1f}%, {100 * (skill.chance or 0):.1f}% by guessing"
     if skill.verdict == "kept":
         return f"no loss measured: within {low} to {high} points"
     p = "" if skill.p_value is None else ", p < 0.001" if skill.p_value < 0.001 else f", p = {skill.p_value:.3f}"

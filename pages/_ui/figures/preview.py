@@ -7,7 +7,9 @@ import plotly.graph_objects as go
 
 from pages._ui.figures.frame import frame
 from pages._ui.figures.map import tick_step
+from pages._ui.picking import cut_layers
 from pages._ui.theme import LIGHT, SMALL_PX, Palette
+from prune_core.fitting import in_words
 from prune_core.types import Merge, Plan, Preview, Replace
 from prune_core.wording import describe, ranges
 
@@ -90,11 +92,12 @@ def _far_label(preview: Preview, previews: Sequence[Preview], top: float) -> str
 
 def _short(plan: Plan) -> str:
     """The layers that go, and how where they are not dropped, for a label; the rest is told on hover."""
-    if not plan.removed:
+    layers = cut_layers(plan)
+    if not layers:
         return "parts only" if plan.edits else "none"
-    how = {f"by {edit.by}" for edit in plan.edits if isinstance(edit, Replace)}
+    how = {f"by {in_words(edit.by)}" for edit in plan.edits if isinstance(edit, Replace)}
     how |= {"merged" for edit in plan.edits if isinstance(edit, Merge)}
-    return " ".join([ranges(plan.removed), *sorted(how)])
+    return " ".join([ranges(layers), *sorted(how)])
 
 
 def _preview_words(preview: Preview) -> str:
