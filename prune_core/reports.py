@@ -65,7 +65,8 @@ class Retention:
 
     `donor`, `pruned`: accuracies in fractions. `low` to `high`: 95 % interval of pruned - donor, paired. `lost` items
     only the donor answers right, `won` items only the pruned model. `p_value`: exact McNemar test, two-sided; None for
-    a mean over tasks, whose `members` are the number of tasks.
+    a mean over tasks, whose `members` are the number of tasks. `chance`: what guessing scores, and `donor_stderr` one
+    standard error of `donor`; both None where a task has no such score, and in results of older versions.
     """
 
     task: str
@@ -79,17 +80,29 @@ class Retention:
     won: int
     p_value: float | None
     members: int = 1
+    chance: float | None = None
+    donor_stderr: float | None = None
 
     @property
     def change(self) -> float:
         return self.pruned - self.donor
 
     @property
-    def verdict(self) -> Literal["lost", "kept", "gained", "unclear"]:
+    def at_chance(self) -> bool:
+        """Whether the donor is no more than two standard errors above chance: then there is nothing to retain."""
+        if self.chance is None or self.donor_stderr is None:
+            return False
+        return self.donor - self.chance <= 2 * self.donor_stderr
+
+    @property
+    def verdict(self) -> Literal["lost", "kept", "gained", "unclear", "at chance"]:
         """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies.
 
-        "unclear" where interval and test disagree, as they may for few items.
+        "unclear" where interval and test disagree, as they may for few items. "at chance" is the donor: the change
+        says nothing then.
         """
+        if self.at_chance:
+            return "at chance"
         if self.low <= 0 <= self.high:
             return "kept"
         if self.p_value is not None and self.p_value >= 0.05:

@@ -110,13 +110,17 @@ def _retention(found: Sequence[Retention]) -> str:
             f"{each.items:,}",
             f"{100 * each.donor:.1f}%",
             f"{100 * each.pruned:.1f}%",
-            f"{100 * each.change:+.1f} ({100 * each.low:+.1f} to {100 * each.high:+.1f}): {each.verdict}",
+            f"{100 * each.change:+.1f} ({100 * each.low:+.1f} to {100 * each.high:+.1f}): {_verdict(each)}",
             f"{each.lost:,} / {each.won:,}",
             "" if each.p_value is None else f"{each.p_value:.2g}",
         )
         for each in found
     ]
     return html.table(head, rows)
+
+
+def _verdict(skill: Retention) -> str:
+    return "says nothing, donor at chance" if skill.at_chance else skill.verdict
 
 
 def _texts(result: RunResult) -> list[str]:

@@ -29,8 +29,10 @@ def show_summary(result: RunResult) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value, note in tiles:
             st.metric(label, value, help=note, width="content")
-    if after is not None:
-        st.caption(f"Perplexity on {after.task}: {after.note}.")
+    said = [f"Perplexity on {after.task}: {after.note}."] if after is not None else []
+    said += at_chance(result.agreement)
+    if said:
+        st.caption(" ".join(said))
 
 
 def show_retention(agreement: Agreement) -> None:
@@ -49,23 +51,41 @@ def show_retention(agreement: Agreement) -> None:
         st.dataframe(retention_table(agreement), hide_index=True, width="stretch", height="content")
 
 
-def verdicts(rows: tuple[Retention, ...]) -> str:
-    """ "Lost: arithmetic. No loss measured: facts, tracking." Over single tasks, by their first metric."""
-    single = {}
+def at_chance(agreement: Agreement | None) -> list[str]:
+    """What to say beside the retained performance where the donor itself only guesses at some task."""
+    rows = agreement.retention if agreement else ()
+    names = [skill_words(row) for row in _single(rows) if row.at_chance]
+    if not names:
+        return []
+    return [f"Retained performance says nothing of what the donor itself only guesses at: {_listed(names)}."]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{len(names)} skills"
+
+
+def _single(rows: tuple[Retention, ...]) -> list[Retention]:
+    """The rows of single tasks, each by its first metric."""
+    found: dict[str, Retention] = {}
     for row in rows:
         if row.members == 1:
-            single.setdefault(row.task, row)
+            found.setdefault(row.task, row)
+    return list(found.values())
+
+
+def verdicts(rows: tuple[Retention, ...]) -> str:
+    """ "Lost: arithmetic. No loss measured: facts, tracking." Over single tasks, by their first metric."""
     said = []
     for verdict, words in (
-        ("lost", "Lost"),
-        ("unclear", "Unclear"),
-        ("gained", "Gained"),
-        ("kept", "No loss measured"),
+        ("lost", "**Lost:**"),
+        ("unclear", "**Unclear:**"),
+        ("gained", "**Gained:**"),
+        ("kept", "**No loss measured:**"),
+        ("at chance", "**Says nothing** (the donor itself is at chance):"),
     ):
-        names = [skill_words(row) for row in single.values() if row.verdict == verdict]
+        names = [skill_words(row) for row in _single(rows) if row.verdict == verdict]
         if names:
-            listed = ", ".join(names) if len(names) <= 12 else f"{len(names)} skills"
-            said.append(f"**{words}:** {listed}.")
+            said.append(f"{words} {_listed(names)}.")
     return " ".join(said)
 
 

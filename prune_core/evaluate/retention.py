@@ -6,7 +6,7 @@ draws.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,21 +57,25 @@ def cells(donor: Sequence[int], pruned: Sequence[int]) -> Cells:
 
 
 def retention(
-    donor: Sequence[Outcomes], pruned: Sequence[Outcomes], groups: Sequence[Group] = ()
+    donor: Sequence[Outcomes],
+    pruned: Sequence[Outcomes],
+    groups: Sequence[Group] = (),
+    chances: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[Retention, ...]:
     """A row for each task and metric, then for each group, then the plain mean of all tasks where no group is that.
 
-    donor, pruned: the answers to the same tasks in the same order.
+    donor, pruned: the answers to the same tasks in the same order. chances: what guessing scores, by task and metric.
     """
-    counted = _counted(donor, pruned)
-    rows = [_row(task, metric, [found]) for (task, metric), found in counted.items()]
+    counted, guessed = _counted(donor, pruned), chances or {}
+    rows = [_row(task, metric, [found], [guessed.get((task, metric))]) for (task, metric), found in counted.items()]
     every = Group(f"mean of {len(donor)} tasks", tuple(o.task for o in donor), _shared(donor), by_size=False)
     told = any(set(group.members) == set(every.members) for group in groups)
     for group in groups if told or len(donor) < 2 else (*groups, every):
         for metric in group.metrics:
-            members = [counted[task, metric] for task in group.members if (task, metric) in counted]
+            members = [(task, metric) for task in group.members if (task, metric) in counted]
             if members:
-                rows.append(_row(group.name, metric, members, group.by_size))
+                each = [counted[member] for member in members], [guessed.get(member) for member in members]
+                rows.append(_row(group.name, metric, *each, group.by_size))
     return tuple(rows)
 
 
@@ -133,7 +137,7 @@ def _shared(outcomes: Sequence[Outcomes]) -> tuple[str, ...]:
     return tuple(m for m in (outcomes[0].right if outcomes else ()) if all(m in each.right for each in outcomes))
 
 
-def _row(task: str, metric: str, counts: list[Cells], by_size: bool = False) -> Retention:
+def _row(task: str, metric: str, counts: list[Cells], chances: list[float | None], by_size: bool = False) -> Retention:
     """One line: a task, or the mean of several."""
     weights = np.array([c.items if by_size else 1 for c in counts], dtype=np.float64)
     weights /= weights.sum()
@@ -143,6 +147,8 @@ def _row(task: str, metric: str, counts: list[Cells], by_size: bool = False) -> 
     if lost == won == 0:  # no draw can differ: take the share of differing items that shows none one time in 20
         high = max(w * (1 - (1 - LEVEL) ** (1 / c.items)) for w, c in zip(weights, counts, strict=True))
         low = -high
+    known = [chance for chance in chances if chance is not None]
+    errors = [math.sqrt(c.donor * (1 - c.donor) / c.items) for c in counts]
     return Retention(
         task=task,
         metric=metric,
@@ -155,4 +161,6 @@ def _row(task: str, metric: str, counts: list[Cells], by_size: bool = False) -> 
         won=won,
         p_value=mcnemar(lost, won) if len(counts) == 1 else None,
         members=len(counts),
+        chance=float(weights @ known) if len(known) == len(counts) else None,
+        donor_stderr=float(np.linalg.norm(weights * errors)),
     )

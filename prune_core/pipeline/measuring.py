@@ -129,7 +129,8 @@ def _agreement(
     on_text = pruned.part("agreement", NOTHING, Metrics, make)
     before, after = _answers(*scores)
     on_tasks = (*retained_performance(before, after), *stability(before, after))
-    return Agreement(on_text + on_tasks, retention(before, after, _groups(asked.chosen)))
+    chances = {(m.task, m.name): m.chance for score in scores[0] for m in score.metrics if m.chance is not None}
+    return Agreement(on_text + on_tasks, retention(before, after, _groups(asked.chosen), chances))
 
 
 def _answers(donor: list[TaskScore], pruned: list[TaskScore]) -> tuple[list[Outcomes], list[Outcomes]]:

@@ -29,6 +29,28 @@ def rows(*pairs: tuple[Outcomes, Outcomes], groups: tuple[Group, ...] = ()) -> d
     return {row.task: row for row in found}
 
 
+def test_a_donor_at_chance_has_no_skill_to_lose():
+    guessed, known = pair("guessed", 20, 5, 5, 70), pair("known", 60, 5, 4, 31)
+    chances = {("guessed", "acc"): 0.25, ("known", "acc"): 0.25}
+    found = retention([guessed[0], known[0]], [guessed[1], known[1]], (), chances)
+    at = {row.task: row for row in found}
+    assert at["guessed"].donor_stderr == pytest.approx(math.sqrt(0.25 * 0.75 / 100))
+    assert at["guessed"].verdict == "at chance" and at["known"].verdict == "kept"
+    assert retained(at["guessed"]) == "says nothing, donor at chance: 25.0%, 25.0% by guessing"
+    mean = at["mean of 2 tasks"]
+    assert mean.chance == 0.25 and mean.verdict == "kept"
+    assert mean.donor_stderr == pytest.approx(math.sqrt(0.25 * 0.75 + 0.65 * 0.35) / 20)
+
+
+@pytest.mark.parametrize(("right", "at_chance"), [(33, True), (35, False), (10, True)])
+def test_chance_is_two_standard_errors_wide(right, at_chance):
+    donor, pruned = pair("t", 0, right, 0, 100 - right)
+    (found,) = retention([donor], [pruned], (), {("t", "acc"): 0.25})
+    assert found.at_chance is at_chance
+    (unknown,) = retention([donor], [pruned])
+    assert not unknown.at_chance and unknown.chance is None
+
+
 @settings(max_examples=100, deadline=None)
 @given(lost=st.integers(0, 40), won=st.integers(0, 40))
 def test_mcnemar_sums_the_binomial_of_a_fair_coin(lost, won):

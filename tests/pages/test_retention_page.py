@@ -24,6 +24,7 @@ LOST = Retention("demo_sums", "acc", 240, 1.0, 0.93, -0.104, -0.042, 17, 0, 1e-5
 KEPT = Retention("demo_facts", "acc", 240, 0.5, 0.49, -0.06, 0.05, 20, 18, 0.87)
 GAINED = Retention("demo_order", "acc", 240, 0.5, 0.6, 0.04, 0.15, 5, 29, 1e-4)
 UNCLEAR = Retention("demo_verbs", "acc", 30, 0.5, 0.33, -0.3, -0.03, 5, 0, 0.0625)
+GUESSED = Retention("arc_easy", "acc", 100, 0.25, 0.24, -0.1, 0.08, 5, 4, 1.0, 1, 0.25, 0.043)
 MEAN = Retention("demo_skills", "acc", 480, 0.75, 0.71, -0.06, -0.01, 37, 18, None, 2)
 AGREEMENT = Agreement(
     (
@@ -74,6 +75,14 @@ def test_a_run_says_what_was_lost_and_by_how_much(run):
     assert headings.index("What is left of each skill") < headings.index("Before and after")
 
 
+def test_what_the_donor_only_guesses_at_says_nothing(store, run):
+    store.save_result(RUN, replace(run, agreement=replace(AGREEMENT, retention=(LOST, GUESSED))))
+    said = words(benchmark())
+    assert "**Lost:** sums. **Says nothing** (the donor itself is at chance): arc easy." in said
+    assert "Retained performance says nothing of what the donor itself only guesses at: arc easy." in said
+    assert "No loss measured" not in said
+
+
 def test_a_run_of_an_older_version_still_opens(store, run):
     store.save_result(RUN, replace(run, agreement=None))
     app = benchmark()
@@ -82,6 +91,8 @@ def test_a_run_of_an_older_version_still_opens(store, run):
 
 
 def test_tables_hold_every_number():
+    (guessed,) = retention_table(Agreement((), (GUESSED,))).to_dict("records")
+    assert guessed["Change"] == "says nothing, donor at chance: 25.0%, 25.0% by guessing"
     rows = retention_table(AGREEMENT).to_dict("records")
     assert rows[0]["Change"] == "-7.0 points, 95 % interval -10.4 to -4.2, p < 0.001"
     assert rows[1]["Change"] == "no loss measured: within -6.0 to +5.0 points"
@@ -103,14 +114,14 @@ def test_verdicts_name_each_skill_once():
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_the_figure_draws_the_interval(palette):
-    figure = retention((LOST, KEPT, GAINED, UNCLEAR, MEAN), palette)
+    figure = retention((LOST, KEPT, GAINED, UNCLEAR, MEAN, GUESSED), palette)
     marks = {trace.name: trace for trace in figure.data}
-    assert set(marks) == {"lost", "no loss measured", "gained", "unclear"}
+    assert set(marks) == {"lost", "no loss measured", "gained", "unclear", "donor at chance"}
     lost = marks["lost"]
     assert list(lost.y) == ["sums", "<b>skills, mean</b>"]
     assert lost.x[0] - lost.error_x.arrayminus[0] == pytest.approx(-10.4)
     assert lost.x[0] + lost.error_x.array[0] == pytest.approx(-4.2)
-    assert len({trace.marker.symbol for trace in figure.data}) == 4
+    assert len({trace.marker.symbol for trace in figure.data}) == 5
     said = [note.text for note in figure.layout.annotations]
     assert said[0] == "100.0 → 93.0%  lost"
 

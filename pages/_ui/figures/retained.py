@@ -15,8 +15,20 @@ EDGE_PX = 52
 LEFT_PX = 144
 RIGHT_PX = 220
 MANY = 40
-WORDS = {"lost": "lost", "kept": "no loss measured", "gained": "gained", "unclear": "unclear"}
-SYMBOLS = {"lost": "diamond", "kept": "circle", "gained": "triangle-up", "unclear": "circle-open"}
+WORDS = {
+    "lost": "lost",
+    "kept": "no loss measured",
+    "gained": "gained",
+    "unclear": "unclear",
+    "at chance": "donor at chance",
+}
+SYMBOLS = {
+    "lost": "diamond",
+    "kept": "circle",
+    "gained": "triangle-up",
+    "unclear": "circle-open",
+    "at chance": "x-thin",
+}
 
 
 def retention(rows: Sequence[Retention], palette: Palette = LIGHT) -> go.Figure:
@@ -26,9 +38,10 @@ def retention(rows: Sequence[Retention], palette: Palette = LIGHT) -> go.Figure:
     """
     drawn = list(rows)
     if len(drawn) > MANY:
-        drawn = [row for row in rows if row.members > 1 or row.verdict != "kept"]
+        drawn = [row for row in rows if row.members > 1 or row.verdict not in ("kept", "at chance")]
     names = [_name(row, drawn) for row in drawn]
     colours = {"lost": palette.removed, "kept": palette.donor, "gained": palette.merged, "unclear": palette.removed}
+    colours["at chance"] = palette.muted
     figure = go.Figure()
     for verdict, words in WORDS.items():
         some = [(name, row) for name, row in zip(names, drawn, strict=True) if row.verdict == verdict]
