@@ -157,7 +157,9 @@ def test_an_empty_plan_agrees_with_its_donor(spec, tmp_path):
     values = {metric.name: metric.value for metric in result.agreement.metrics}
     assert values["KL from donor"] == 0
     assert values["same likeliest token"] == values["Stability"] == values["retained performance, acc"] == 1
-    assert all(row.verdict == "kept" and row.lost == row.won == 0 for row in result.agreement.retention)
+    assert all(row.verdict in ("kept", "at chance") for row in result.agreement.retention)
+    assert all(row.low <= 0 <= row.high and row.lost == row.won == 0 for row in result.agreement.retention)
+    assert all(row.chance is not None and row.donor_stderr is not None for row in result.agreement.retention)
 
 
 @pytest.mark.parametrize(
