@@ -31,7 +31,8 @@ def readings(skills: SkillMap) -> list[str]:
         f"Needed for {_few([names[k] for k in group])}: {_blocks(skills, (needed & ~carries)[:, group[0]])}."
         for group in alike.values()
     ]
-    harmless = ~np.any(skills.clear & (skills.change < 0), axis=1, keepdims=True)  # [S, 1]
+    worse = skills.mean_change < -CLEAR * skills.mean_change_stderr  # small losses may add up to a clear one
+    harmless = ~(np.any(skills.clear & (skills.change < 0), axis=1) | worse)[:, np.newaxis]  # [S, 1]
     if harmless.any():
         what = _blocks(skills, harmless[:, 0])
         alone = "Dropped by itself, each of " if harmless.sum() > 1 else "Dropped by itself, "

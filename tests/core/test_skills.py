@@ -213,6 +213,13 @@ def test_what_the_map_says():
     ]
 
 
+def test_small_losses_that_add_up_are_not_nothing():
+    good, little = [1] * 40, [1] * 37 + [0] * 3  # 7.5 points, 1.8 standard errors
+    found = made_up([[little] * 4, [good] * 4], [good] * 4)
+    assert not found.clear.any()
+    assert readings(found) == ["Dropped by itself, layer 1 costs no skill anything that 40 items show."]
+
+
 def test_skills_that_need_the_same_layers_are_told_together_and_many_are_counted():
     good, bad = [1] * 40, [0] * 40
     said = readings(made_up([[bad] * 7 + [good, good], [good] * 8 + [bad], [good] * 9], [good] * 9))
