@@ -18,6 +18,9 @@ from prune_core.wording import metric_in_words
 FEWEST, MOST = 2, 8
 """Runs compared at once; more columns than that are not read."""
 
+TIMED = ("tokens/s", "ms", "s")
+"""Units of timings, which differ from run to run."""
+
 OUTCOME = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 
 Named = tuple[str, RunResult]
@@ -29,7 +32,7 @@ class Row:
     """A metric (of the first column that has it) and its value in each column, None where that has none.
 
     `best`: the runs with the best value, if there is more than one to choose from; `level`: those no further from it
-    than two standard errors of the difference. Donors take no part.
+    than two standard errors of the difference. Donors take no part, and timings without an error have no best.
     """
 
     metric: Metric
@@ -120,7 +123,7 @@ def _pruned(result: RunResult) -> tuple[Metric, ...]:
 
 def _lasting(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """A donor's figures but for its timings, which differ from run to run."""
-    return tuple(metric for metric in metrics if metric.unit not in ("tokens/s", "ms", "s"))
+    return tuple(metric for metric in metrics if metric.unit not in TIMED)
 
 
 def _kind(metric: Metric) -> tuple[str, str, str, str]:
@@ -135,7 +138,8 @@ def _find(column: Sequence[Metric], kind: tuple[str, str, str, str]) -> Metric |
 def _row(cells: list[Metric | None], metric: Metric, donors: int) -> Row:
     there = {i: cell for i, cell in enumerate(cells) if cell is not None and i >= donors}
     values = {cell.value for cell in there.values()}
-    if len(there) < 2 or len(values) < 2:
+    unknown = metric.unit in (*TIMED, "x") and any(cell.stderr is None for cell in there.values())
+    if len(there) < 2 or len(values) < 2 or unknown:
         return Row(metric, tuple(cells), frozenset(), frozenset())
     top = max(values) if metric.higher_is_better else min(values)
     best = frozenset(i for i, cell in there.items() if cell.value == top)

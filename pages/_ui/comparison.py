@@ -10,6 +10,13 @@ from prune_core.reports import Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.wording import bytes_in_words, capitalised, describe, metric_in_words, seconds_in_words
 
+PAIRED = {"decode": "decode speed-up", "prefill": "prefill speed-up"}
+"""Speeds, and the figure that says how they changed."""
+PAIRED_WORDS = (
+    "A speed-up is the median of the ratios within each round, where both models ran in turn; speeds are medians of "
+    "each model by itself, so their ratio can differ."
+)
+
 
 def show_comparison(spec: RunSpec, result: RunResult) -> None:
     """The whole result of a run."""
@@ -30,6 +37,8 @@ def show_figures(result: RunResult) -> None:
     st.plotly_chart(picture, theme=None, width="stretch", key="before_after")
     table = comparison_table(result.donor, result.pruned)
     st.dataframe(table, hide_index=True, width="stretch", height="content", key="table")
+    if any(metric.name in PAIRED.values() for metric in result.pruned.metrics):
+        st.caption(PAIRED_WORDS)
 
 
 def show_texts(result: RunResult) -> None:
@@ -43,16 +52,19 @@ def show_texts(result: RunResult) -> None:
 def comparison_table(donor: Report, pruned: Report) -> pd.DataFrame:
     """One row a metric: what it is, before, after, change, chance level and how it was measured."""
     before = {(m.task, m.name): m for m in donor.metrics}
-    return pd.DataFrame([_row(before.get((m.task, m.name)), m) for m in pruned.metrics])
+    ratios = {(m.task, m.name): m for m in pruned.metrics if m.name in PAIRED.values()}
+    return pd.DataFrame(
+        [_row(before.get((m.task, m.name)), m, ratios.get((m.task, PAIRED.get(m.name, "")))) for m in pruned.metrics]
+    )
 
 
-def _row(before: Metric | None, after: Metric) -> dict[str, str]:
+def _row(before: Metric | None, after: Metric, paired: Metric | None) -> dict[str, str]:
     return {
         "On": after.task,
         "Metric": after.name + (" ↑" if after.higher_is_better else " ↓"),
         "Donor": metric_in_words(before) if before else "",
         "Pruned": metric_in_words(after),
-        "Change": _change(before, after) if before else "",
+        "Change": metric_in_words(paired) if paired else _change(before, after) if before else "",
         "Chance": f"{100 * after.chance:.0f}%" if after.chance is not None else "",
         "Items": f"{after.samples:,}" if after.samples else "",
         "How measured": after.note,

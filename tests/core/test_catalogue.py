@@ -194,6 +194,21 @@ def test_the_best_is_marked_and_what_is_level_with_it():
     assert not same.best and not same.level
 
 
+def test_a_speed_of_one_round_is_no_best():
+    def timed(speed: float, error: float | None):
+        metrics = tuple(
+            replace(m, value=speed, stderr=error) if m.name == "decode" else m for m in result().pruned.metrics
+        )
+        return replace(result(), pruned=replace(result().pruned, metrics=metrics))
+
+    def decode(error: float | None):
+        table = beside([("a", timed(100, error)), ("b", timed(150, error))])
+        return next(row for row in table.rows if row.metric.name == "decode")
+
+    assert decode(2.0).best == {2}
+    assert not decode(None).best and not decode(None).level
+
+
 def test_figures_that_were_measured_otherwise_have_a_row_of_their_own():
     metrics = tuple(replace(m, note="context 64") if m.name == "perplexity" else m for m in result().pruned.metrics)
     other = replace(result(), pruned=replace(result().pruned, metrics=metrics))

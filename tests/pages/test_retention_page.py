@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages._ui.comparison import comparison_table
 from pages._ui.figures import before_after
 from pages._ui.figures.retained import retention
 from pages._ui.retention_view import agreement_table, retention_table, verdicts
@@ -73,6 +74,19 @@ def test_a_run_says_what_was_lost_and_by_how_much(run):
     assert tiles["Decode speed, pruned ÷ donor"] == "1.200 ± 0.050 x"
     headings = [heading.value for heading in app.subheader]
     assert headings.index("What is left of each skill") < headings.index("Before and after")
+
+
+def test_a_speed_changes_by_its_paired_speed_up():
+    speed = Metric("decode", "batch 1", 138.3, "tokens/s", True, 2.0, None, 7, "median of 7 rounds")
+    before, after = (replace(r, metrics=(*r.metrics, speed)) for r in (report("donor", 1), report("pruned", 1.1)))
+    rows = {row["Metric"]: row for row in comparison_table(before, after).to_dict("records")}
+    assert rows["decode ↑"]["Change"] == "1.200 ± 0.050 x" and rows["perplexity ↓"]["Change"] == "+10.0%"
+    alone = replace(after, metrics=(replace(speed, value=276.6),))  # of an older version
+    assert comparison_table(before, alone)["Change"].iloc[0] == "+100.0%"
+
+
+def test_the_page_says_how_speeds_change(run):
+    assert "median of the ratios within each round" in words(benchmark())
 
 
 def test_what_the_donor_only_guesses_at_says_nothing(store, run):
