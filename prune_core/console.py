@@ -13,7 +13,15 @@ from prune_core.skill_words import block_name, readings, skill_name
 from prune_core.skills import SkillMap
 from prune_core.specs import Job, PlanResult, RunResult
 from prune_core.types import LayerStats, ModelInfo, Preview
-from prune_core.wording import bytes_in_words, describe, metric_in_words, named, retained, seconds_in_words
+from prune_core.wording import (
+    bytes_in_words,
+    counted,
+    describe,
+    metric_in_words,
+    named,
+    retained,
+    seconds_in_words,
+)
 
 
 class ProgressLine:
@@ -37,7 +45,8 @@ def show_info(info: ModelInfo) -> None:
 
 def show_stats(stats: LayerStats) -> None:
     """The best block of each size by every measure, then Block Influence per layer."""
-    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {stats.sequences} texts, {stats.seconds:.1f} s")
+    texts = counted(stats.sequences, "text")
+    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {stats.seconds:.1f} s")
     for what in measured(stats):
         unit = f" {what.unit}" if what.unit else ""
         print(f"\n{what.label}: the most alike block of each size")
@@ -58,7 +67,8 @@ def show_preview(seen: Preview) -> None:
 
 def show_drops(drops: DropMap, stats: LayerStats) -> None:
     """The cheapest block of each size, then how well each similarity measure would have told."""
-    print(f"loss {drops.donor_loss:.4f} nats/token on {drops.tokens.sum():,} tokens of {drops.sequences} texts")
+    texts = counted(drops.sequences, "text")
+    print(f"loss {drops.donor_loss:.4f} nats/token on {drops.tokens.sum():,} tokens of {texts}")
     print("\nWhat the cheapest block of each size costs (change of loss, KL from the donor; nats/token)")
     for block, cost in least_damage(drops.delta):
         cell = block.start, block.stop
@@ -112,7 +122,7 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
     if chosen.steps:
         print(f"{len(taken)} of {len(chosen.steps)} plans taken, by {method.score}")
     print(f"{method.label}: {describe(chosen.plan)}")
-    print(f"{chosen.measured} plans measured, {chosen.reused} known before, {chosen.seconds:.1f} s")
+    print(f"{counted(chosen.measured, 'plan')} measured, {chosen.reused} known before, {chosen.seconds:.1f} s")
 
 
 def show_comparison(result: RunResult) -> None:

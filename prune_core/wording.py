@@ -5,7 +5,20 @@ from pathlib import Path
 
 from prune_core.fitting import in_words
 from prune_core.reports import Metric, Retention
-from prune_core.types import PARTS, Block, Calibration, Drop, DropPart, Edit, Merge, ModelRef, Part, Plan, Replace, UserError
+from prune_core.types import (
+    PARTS,
+    Block,
+    Calibration,
+    Drop,
+    DropPart,
+    Edit,
+    Merge,
+    ModelRef,
+    Part,
+    Plan,
+    Replace,
+    UserError,
+)
 
 
 def ranges(layers: tuple[int, ...]) -> str:

@@ -7,6 +7,7 @@ import torch
 from prune_core.capture import Batch
 from prune_core.fitting import Fit
 from prune_core.types import UserError
+from prune_core.wording import counted
 
 
 def split(batches: Sequence[Batch], fit: Fit) -> tuple[list[Batch], list[Batch]]:
@@ -16,7 +17,7 @@ def split(batches: Sequence[Batch], fit: Fit) -> tuple[list[Batch], list[Batch]]
     ]
     count = max(1, round(fit.held_back * len(rows)))
     if count >= len(rows):
-        raise UserError(f"{len(rows)} calibration text(s) are too few to hold any back: use at least 2.")
+        raise UserError(f"{counted(len(rows), 'calibration text')} cannot be split to hold any back: use at least 2.")
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(fit.seed)).tolist()
     return [rows[n] for n in order[count:]], in_batches([rows[n] for n in order[:count]], fit.batch)
 

@@ -16,6 +16,7 @@ from prune_core.ratio import ratio_stderr
 from prune_core.transform import edits, parts, surgery
 from prune_core.transform.swaps import swap_forward, swap_weights
 from prune_core.types import Plan, Preview, Progress, Silent, UserError
+from prune_core.wording import counted
 
 CHUNK_VALUES = 2**24
 """Logits brought to float32 at a time: 64 MiB, whatever the vocabulary."""
@@ -175,7 +176,9 @@ def preview(
     tokens, stderr = int(cut.tokens.sum()), ratio_stderr(cut.nll - donor.nll, cut.tokens)
     if stderr is None or not tokens:
         count = len(cut.tokens)
-        raise UserError(f"{count} calibration text(s) give no standard error: use at least 2, of 2 tokens or more.")
+        raise UserError(
+            f"{counted(count, 'calibration text')} cannot give a standard error: use at least 2, of 2 tokens or more."
+        )
     return Preview(
         plan=plan,
         donor_loss=float(donor.nll.sum() / tokens),
