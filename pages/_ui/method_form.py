@@ -5,13 +5,14 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from pages._ui.sources import linked
-from pages._ui.state import put, seed
+from pages._ui.state import get, put, seed
 from prune_core.methods import METHODS, Method, Setting, settings_of
 from prune_core.types import UserError
 
 BY_NAME = {method.name: method for method in METHODS}
 M = TypeVar("M", bound=Method)
 AS_PAPER = "as the paper says"
+PARTS_IN_WORDS = {"attention": "Attentions", "mlp": "MLPs", "joint": "Pairs of parts (attentions or MLPs)"}
 
 
 def method_form(num_layers: int) -> tuple[Method, int | None]:
@@ -30,13 +31,19 @@ def method_form(num_layers: int) -> tuple[Method, int | None]:
 def budget_form(kind: type[Method], num_layers: int) -> int | None:
     """How many layers to remove; None where the method's threshold decides."""
     free = kind.budget_optional and st.checkbox(
-        "Let its threshold decide how many", key=seed(f"{kind.name}_free", True)
+        "Let its threshold decide how many", key=seed(f"{kind.name}_free", False)
     )
     if free:
         return None
     most = max(1, num_layers - 1)
     key = seed("budget", min(most, max(1, num_layers // 4)), among=range(most + 1))
-    return int(st.slider("Layers to remove", 0, most, key=key))
+    return int(st.slider(f"{_what_goes(kind)} to remove", 0, most, key=key))
+
+
+def _what_goes(kind: type[Method]) -> str:
+    """What a budget counts: layers, or the parts that the method's setting says."""
+    part = next((field for field in settings_of(kind) if field.name == "part"), None)
+    return "Layers" if part is None else PARTS_IN_WORDS[get(_key(kind, part), part.default)]
 
 
 def settings_form(kind: type[M], budget: int | None, columns: int = 3) -> M:

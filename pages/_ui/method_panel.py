@@ -9,7 +9,7 @@ from pages._ui.progress import asked
 from prune_core.methods import Measured, Method, Step
 from prune_core.specs import PlanResult, PlanSpec
 from prune_core.types import LayerStats, Plan, UserError
-from prune_core.wording import describe, seconds_in_words
+from prune_core.wording import counted, describe, seconds_in_words
 
 
 def method_panel(stats: LayerStats) -> None:
@@ -34,12 +34,14 @@ def _searched(method: Method, budget: int | None) -> tuple[Plan, list[Step], str
     """The kept result of this search, or the button that starts it."""
     now = state.workspace()
     spec = PlanSpec(now.model, now.calibration, method, budget)
-    st.caption("This method runs the model on many candidates. What was measured once is never measured again.")
+    st.caption("This method runs the model on the calibration text. What was measured once is never measured again.")
     result = asked(spec, f"Search with {method.label}", f"Searching with {method.label}")
     if not isinstance(result, PlanResult):
         return None
     took = seconds_in_words(result.seconds)
-    cost = f"{result.measured} plans were run, {result.reused} were known already; it took {took}."
+    cost = f"{counted(result.measured, 'plan')} run, {result.reused:,} known already; it took {took}."
+    if not result.measured + result.reused:
+        cost = f"No plan had to be run by itself; it took {took}."
     if budget is None and not result.plan.edits:
         cost += " Nothing passed its threshold: lower it in the settings, or say how many layers to remove."
     return result.plan, list(result.steps), cost

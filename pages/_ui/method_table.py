@@ -11,7 +11,7 @@ from pages._ui.progress import start, try_again, watch
 from prune_core import jobs
 from prune_core.methods import METHODS, Measured, Method
 from prune_core.specs import Job, PlanResult, PlanSpec, PreviewSpec
-from prune_core.types import LayerStats, Plan, Preview, UserError
+from prune_core.types import DropPart, LayerStats, Plan, Preview, UserError
 from prune_core.wording import describe, named
 
 LOSS, CHANGE = "Loss", "Change"
@@ -52,7 +52,7 @@ def method_table(stats: LayerStats) -> None:
     budget = int(b.number_input("Layers to remove", 1, most, key=key))
     searching = [labels[m.name] for m in METHODS if m.name in names and m.needs == "search"]
     if searching:
-        st.caption(f"These run the model on many candidates, which takes longer: {', '.join(searching)}.")
+        st.caption(f"These run the model, which takes longer: {', '.join(searching)}.")
     chosen = [method().at_budget() for method in METHODS if method.name in names]
     if st.button("Compare them", icon=":material/compare_arrows:", disabled=not chosen):
         state.remember_comparison(tuple(names), budget)
@@ -146,7 +146,7 @@ def _table(entries: list[Entry]) -> None:
 
 
 def agreement_words(plans: dict[str, Plan]) -> str:
-    """ "Removed by all 3: layers 9 to 10. By 2: layer 11. By 1: layers 2, 12." """
+    """ "Removed by all 3: layers 9 to 10; by 2: layer 11; by 1: layers 2, 12." The picture counts halves too."""
     votes = [sum(layer in plan.removed for plan in plans.values()) for layer in range(_depth(plans))]
     parts = []
     for count in range(len(plans), 0, -1):
@@ -154,7 +154,10 @@ def agreement_words(plans: dict[str, Plan]) -> str:
         if layers:
             whom = f"all {count}" if count == len(plans) > 1 else str(count)
             parts.append(f"{'by' if parts else 'Removed by'} {whom}: {named(layers)}")
-    return "; ".join(parts) + "." if parts else "No method removes a whole layer."
+    whole = "; ".join(parts) + "." if parts else "No method removes a whole layer."
+    if any(isinstance(edit, DropPart) for plan in plans.values() for edit in plan.edits):
+        whole += " These are whole layers; at the foot of the picture a lost attention or MLP (½) counts half."
+    return whole
 
 
 def _depth(plans: dict[str, Plan]) -> int:

@@ -9,7 +9,7 @@ from pages._ui.sources import linked
 from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.specs import PlanResult, PlanSpec
 from prune_core.types import Block, Merge, Plan, UserError
-from prune_core.wording import ranges
+from prune_core.wording import counted, ranges
 
 ON_MAPS = ("cka", "cka_rbf")
 """SLM's paper sees the patches on maps of CKA."""
@@ -36,7 +36,7 @@ def patches_tool(num_layers: int) -> list[Block]:
     found = windows(result.plan)
     layers = "; ".join(f"layers {ranges(window.layers)}" for window in found) or "none"
     st.caption(
-        f"{source}: {_conditions(method, budget)}, on {method.samples} texts. Its patches: {layers}. "
+        f"{source}: {_conditions(method, budget)}, on {counted(method.samples, 'text')}. Its patches: {layers}. "
         "Each outline holds the outputs of the layers that it merges into one."
     )
     return [Block(window.start + 1, window.stop) for window in found]
@@ -50,5 +50,5 @@ def windows(plan: Plan) -> list[Block]:
 
 def _conditions(method: SlidingLayerMerging, budget: int | None) -> str:
     least = "" if method.threshold is None else f"similarity at least {method.threshold:g}"
-    most = "" if budget is None else f"{budget} layers to remove"
+    most = "" if budget is None else f"{counted(budget, 'layer')} to remove"
     return ", ".join(filter(None, (least, most, f"rule {method.rule}")))

@@ -74,6 +74,21 @@ def test_who_agrees_on_which_layer():
     plans = {"a": drop_plan(8, [2, 3]), "b": drop_plan(8, [3, 4]), "c": drop_plan(8, [3, 6])}
     assert agreement_words(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
     assert agreement_words({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
+    halves = agreement_words(plans | {"d": Plan(8, (DropPart("attention", (5,)),))})
+    assert "by 1: layers 2, 4, 6. These are whole layers" in halves and "counts half" in halves
+
+
+@pytest.mark.usefixtures("store")
+def test_a_method_starts_with_a_budget_of_what_it_removes():
+    app = page("plan")
+    app.selectbox(key="method").set_value("laco").run()
+    assert app.slider(key="budget").label == "Layers to remove" and app.text_input(key="laco_threshold_at_budget")
+    app.checkbox(key="laco_free").check().run()
+    assert app.text_input(key="laco_threshold").value == "0.65"
+    app.selectbox(key="method").set_value("llm_drop").run()
+    assert app.slider(key="budget").label == "Attentions to remove"
+    app.selectbox(key="llm_drop_part").set_value("mlp").run()
+    assert app.slider(key="budget").label == "MLPs to remove"
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method.needs == "similarity"])

@@ -109,9 +109,9 @@ def test_patches_are_offered_where_they_were_not_searched_for(store):
 
 def test_patches_of_a_kept_search_are_named_with_its_settings(store):
     plan = Plan(LAYERS, (Merge(11, (12, 13)), Merge(3, (4,))), "slm")
-    keep(store, PlanSpec(*NOW, SlidingLayerMerging(), None), PlanResult(plan, (), 9, 2, 1.0))
+    keep(store, PlanSpec(*NOW, SlidingLayerMerging().at_budget(), 4), PlanResult(plan, (), 9, 2, 1.0))
     said = words(on_cka(store))
-    assert "similarity at least 0.72, rule rdsc, on 10 texts" in said
+    assert "4 layers to remove, rule rdsc, on 10 texts" in said
     assert "Its patches: layers 3 to 4; layers 11 to 13." in said
 
 
