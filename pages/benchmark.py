@@ -38,7 +38,8 @@ def before_and_after(plan: Plan) -> None:
     if now.run_id and job is not None:
         job_panel(now.run_id, "Build and compare")
         spec, result = state.store().spec(now.run_id), state.store().result(now.run_id)
-        if job.state in jobs.STOPPED and isinstance(spec, RunSpec) and st.button("Go on where it stopped"):
+        again = "Try again" if job.state == "failed" else "Go on where it stopped"
+        if job.state in jobs.STOPPED and isinstance(spec, RunSpec) and st.button(again):
             jobs.submit(state.store(), spec, now.run_id)
             st.rerun()
         if job.state == "done" and isinstance(result, RunResult) and isinstance(spec, RunSpec):

@@ -28,11 +28,17 @@ def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, 
     if job.state in ("failed", "interrupted"):
         st.error(job.error or f"{title}: {job.state}.", icon=":material/error:")
     elif job.state == "cancelled":
-        nothing = job.kind == "replace" or so_far(job_id) is None  # of a training only the curve is left
-        kept = "Nothing half-made was kept." if nothing else "What it has so far is kept."
-        st.info(f"{title} was cancelled. {kept}", icon=":material/cancel:")
+        st.info(f"{title} was cancelled. {_kept(job)}", icon=":material/cancel:")
     else:
         watch(job_id, title, live, poll_s)
+
+
+def _kept(job: Job) -> str:
+    """What is left of a cancelled job."""
+    if job.kind == "run":
+        return "The parts that it finished are kept."
+    nothing = job.kind == "replace" or so_far(job.id) is None  # of a training only the curve is left
+    return "Nothing half-made was kept." if nothing else "What it has so far is kept."
 
 
 def watch(job_id: str, title: str, live: Callable[[], None] = nothing_more, poll_s: float = POLL_S) -> None:

@@ -97,6 +97,20 @@ def test_what_the_donor_only_guesses_at_says_nothing(store, run):
     assert "No loss measured" not in said
 
 
+@pytest.mark.parametrize(
+    ("state", "label"),
+    [("cancelled", "Go on where it stopped"), ("interrupted", "Go on where it stopped"), ("failed", "Try again")],
+)
+def test_a_stopped_run_keeps_its_parts_and_a_failed_one_is_tried_again(store, run, state, label):
+    (store.folder(RUN) / "result.json").unlink()
+    store.save_job(Job(RUN, "run", state, error="The task file a.jsonl cannot be read: check the path."))
+    app = benchmark()
+    assert [b.label for b in app.button if b.label in ("Go on where it stopped", "Try again")] == [label]
+    said = "Build and compare was cancelled. The parts that it finished are kept."
+    assert (said in words(app)) is (state == "cancelled")
+    assert "Nothing half-made" not in words(app)
+
+
 def test_a_run_of_an_older_version_still_opens(store, run):
     store.save_result(RUN, replace(run, agreement=None))
     app = benchmark()
