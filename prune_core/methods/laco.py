@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 from prune_core.methods.base import Evidence, Method, Step, setting
-from prune_core.methods.threshold import Trial, decide
+from prune_core.methods.threshold import Trial, decide, words
 from prune_core.types import Merge, Plan, UserError
 
 Layer = dict[int, int]
@@ -63,7 +63,7 @@ class LaCo(Method):
         depth = evidence.num_layers
         most = depth if budget is None else budget
         base = self._first_base(depth)
-        evidence.expect(f"LaCo at threshold {threshold:.3f}", base - self.lowest + 1)
+        evidence.expect(f"LaCo at {words(threshold, 3)}", base - self.lowest + 1)
         now: list[Layer] = [{layer: 1} for layer in range(depth)]
         steps: list[Step] = []
         while base >= self.lowest and depth - len(now) < most:
@@ -73,7 +73,7 @@ class LaCo(Method):
             plan = self._as_plan(depth, tried)
             score = evidence.similarity(plan)
             accepted = score > threshold
-            steps.append(Step(plan, score, accepted, f"{count} into layer {min(now[base])}, threshold {threshold:.4f}"))
+            steps.append(Step(plan, score, accepted, f"{count} into layer {min(now[base])}, {words(threshold)}"))
             now = tried if accepted else now
             base -= self.interval if accepted else 1
         return Trial(self._as_plan(depth, now), steps)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 from prune_core.methods.base import Evidence, Method, Step, setting
-from prune_core.methods.threshold import Trial, decide
+from prune_core.methods.threshold import Trial, decide, words
 from prune_core.types import Merge, Plan, UserError
 
 
@@ -60,13 +60,13 @@ class SlidingLayerMerging(Method):
         depth = evidence.num_layers
         high = depth - 1 - self.protect_last
         low = high - 1
-        evidence.expect(f"sliding layer merging at threshold {threshold:.3f}", high)
+        evidence.expect(f"sliding layer merging at {words(threshold, 3)}", high)
         kept, steps = Plan(depth, (), self.name), []
         while low >= 0 and len(kept.removed) + (high - low - 1) != budget:
             plan = self._with_window(kept, low, high)
             score = evidence.similarity(plan)
             accepted = score >= threshold
-            steps.append(Step(plan, score, accepted, f"window {low} to {high}, threshold {threshold:.4f}"))
+            steps.append(Step(plan, score, accepted, f"window {low} to {high}, {words(threshold)}"))
             if not accepted:
                 kept, high = self._with_window(kept, low + 1, high), low
             low -= 1

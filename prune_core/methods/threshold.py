@@ -35,6 +35,11 @@ def decide(
     return trial.plan
 
 
+def words(threshold: float, digits: int = 4) -> str:
+    """A threshold of similarity for reading; no similarity is below -1."""
+    return f"threshold {threshold:.{digits}f}" if threshold > -1 else "any similarity"
+
+
 def _highest(label: str, budget: int, attempt: Callable[[float], Trial]) -> Trial:
     """The trial of the highest threshold that still removes `budget` layers, by bisection.
 

@@ -78,6 +78,7 @@ def test_thresholds_that_are_always_or_never_reached(model, threshold):
     laco = LaCo(span=3, lowest=0, interval=1, threshold=threshold).plan(search)
     assert laco.kept == ((0,) if everything else tuple(range(LAYERS)))
     slm = SlidingLayerMerging(threshold).plan(search)
+    assert all(step.note.endswith("any similarity" if everything else "threshold 1.0000") for step in search.steps)
     assert slm.kept == ((0, LAYERS - 1) if everything else tuple(range(LAYERS)))
     build(model, laco), build(model, slm)
 
