@@ -80,6 +80,8 @@ def compare(
             rows.append(_row(ref, calibration, method, budget, asked))
         except UserError as error:
             notes.append(f"Not in the table: {method.label}. {error}")
+    if not rows:
+        raise UserError("No method made a plan, so there is no table. " + "\n".join(notes))
     halved = [row.method.label for row in rows if any(isinstance(edit, DropPart) for edit in row.plan.edits)]
     if halved:
         notes.insert(0, f"{' and '.join(halved)}: dropped parts stay as zeros, so less is saved than by whole layers.")
@@ -145,6 +147,4 @@ def _share(metric: Metric) -> str:
 
 
 def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds:.1f} s" if seconds < 60 else seconds_in_words(seconds)
+    return "" if seconds is None else seconds_in_words(seconds)

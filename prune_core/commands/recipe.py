@@ -9,6 +9,7 @@ import typer
 from prune_core import serial
 from prune_core.commands.asking import depth, model_ref
 from prune_core.commands.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text, listed
+from prune_core.evaluate.jsonl_items import JSONL, jsonl_file, read_items
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, with_tasks, with_windows
 from prune_core.specs import Evaluation, RunSpec, SpeedSettings
 from prune_core.store import write_text
@@ -62,10 +63,12 @@ def recipe(
     given = {"joined": joined, "context": context, "stride": stride, "max_tokens": max_tokens}
     chosen = with_tasks(Evaluation(), preset) if preset else Evaluation()
     named = chosen.tasks if tasks is None else listed(tasks)
+    folder = chosen.task_folder if task_folder is None else task_folder or None
+    _check_files(named, folder)
     evaluation = Evaluation(
         heldout=_changed(cut, given),
         tasks=named,
-        task_folder=chosen.task_folder if task_folder is None else task_folder or None,
+        task_folder=folder,
         task_limit=limit,
         fewshot=chosen.fewshot if fewshot is None else fewshot,
         speed=SpeedSettings(batch, prompt_tokens, new_tokens, warmup, repeats),
@@ -73,7 +76,20 @@ def recipe(
     )
     plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
     write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
-    print(f"Wrote {out}: {describe(plan)}. Run it with: python -m prune_core run {out}")
+    remedy = "" if plan.edits else " (add --drop to cut some)"
+    print(f"Wrote {out}: {describe(plan)}{remedy}. Run it with: python -m prune_core run {out}")
+
+
+def _check_files(tasks: tuple[str, ...], task_folder: str | None) -> None:
+    """Say now what is wrong with local files of tasks; names are looked up by the run, which has lm-eval loaded."""
+    folder = None if task_folder in (None, "demo") else Path(task_folder).expanduser()
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"The task folder {folder} does not exist: give a folder that holds lm-eval task files.")
+    for name in tasks:
+        if name.endswith(JSONL):
+            read_items(jsonl_file(name, folder))
+        if name.endswith((".yaml", ".yml")):
+            raise UserError(f"'{name}' is a file: give the task's name, and its folder by --task-folder.")
 
 
 def _changed(heldout: HeldOut, given: dict) -> HeldOut:

@@ -2,7 +2,7 @@
 
     perplexity.py   loss and perplexity on held-out text, by sliding windows
     tasks.py        accuracy on lm-evaluation-harness tasks, on the model that is already in memory
-                    (task_list.py and jsonl_task.py find the tasks, harness.py scores them)
+                    (task_list.py, jsonl_task.py and jsonl_items.py find the tasks, harness.py scores them)
     agreement.py    KL and likeliest tokens against the donor's, on held-out text
     retention.py    what is left of each skill, item by item, with intervals; stability.py: LLM-Streamline's measure
     speed.py        prefill and decode speed, models in turn

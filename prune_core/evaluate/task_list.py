@@ -21,6 +21,7 @@ from lm_eval.tasks._index import Entry, Kind
 from lm_eval.tasks._yaml_loader import load_yaml
 from lm_eval.tasks.manager import TaskDict
 
+from prune_core.evaluate.jsonl_items import JSONL, jsonl_file
 from prune_core.evaluate.jsonl_task import jsonl_task
 from prune_core.types import UserError
 
@@ -30,7 +31,6 @@ UNREADABLE = (
     *(yaml.YAMLError, jinja2.TemplateError, datasets.exceptions.DatasetsError),
 )
 """What lm-eval and `datasets` raise for task files and data files that are wrong."""
-JSONL = ".jsonl"
 LOCAL_READERS = ("json", "csv", "parquet", "text", "arrow")
 """Values of `dataset_path` that read files instead of the hub."""
 
@@ -66,12 +66,6 @@ def load_each(names: tuple[str, ...], folder: Path | None, seed: Callable[[], No
 def _from_file(path: Path) -> TaskDict:
     task = jsonl_task(path)
     return {"tasks": {task.task_name: task}, "groups": {}, "group_map": {}}
-
-
-def jsonl_file(name: str, folder: Path | None) -> Path:
-    """The file that a name ending in .jsonl means: beside the other tasks if it is there, else where the name says."""
-    path = Path(name).expanduser()
-    return folder / path if folder is not None and (folder / path).is_file() else path
 
 
 def _require_new(there: set[str], new: TaskDict, name: str) -> None:
@@ -168,6 +162,7 @@ def _require_known(name: str, manager: TaskManager, folder: Path | None) -> None
     close = difflib.get_close_matches(name, manager.task_index, n=5, cutoff=0.5)
     broken = [problem for file in sorted(folder.glob("**/*.yaml")) if (problem := _problem(file))] if folder else []
     hint = f"did you mean {', '.join(close)}?" if close else "check the spelling."
+    hint = "separate tasks by commas." if " " in name else hint
     unreadable = f" These files in the folder could not be read: {'; '.join(broken)}." if broken else ""
     raise UserError(f"There is no task called '{name}'{f' in {folder}' if folder else ''}: {hint}{unreadable}")
 

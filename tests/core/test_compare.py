@@ -10,6 +10,7 @@ from prune_core.__main__ import app
 from prune_core.specs import PreviewSpec, RunResult, RunSpec
 from prune_core.store import Store
 from prune_core.types import Preview
+from prune_core.wording import seconds_in_words
 from tests.core.stored import keep_run
 from tests.core.tiny import tiny_model, tiny_tokenizer
 
@@ -50,7 +51,7 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
     assert last[3] == f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
     accuracies = [metric for metric in run.pruned.metrics if metric.name == "acc"]
     assert [cell.split("%")[0] for cell in last[4:6]] == [f"{100 * metric.value:.1f}" for metric in accuracies]
-    assert last[7] == f"{run.build_seconds:.1f} s"
+    assert last[7] == seconds_in_words(run.build_seconds)
 
     again = CliRunner().invoke(app, [*given, "--methods", "last,llm_drop,shortgpt"])
     assert again.exit_code == 0 and len(store.ids("run")) == 3, "a run of the same recipe is taken again"
@@ -73,6 +74,35 @@ def chosen_by(store: Store, name: str) -> str:
     spec = store.spec(name)
     assert isinstance(spec, (PreviewSpec, RunSpec))
     return spec.plan.method
+
+
+def test_no_method_at_all_is_an_error_with_its_reason(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    asked = [*given, "--methods", "last", "--out", str(tmp_path / "table.md")]
+    asked[asked.index("--budget") + 1] = "99"
+    shown = CliRunner().invoke(app, asked)
+    assert shown.exit_code != 0
+    assert re.search("No method made a plan.*Not in the table: Last layers.*99", str(shown.exception))
+    assert not (tmp_path / "table.md").exists()
+
+
+def test_a_recipe_checks_its_files_of_tasks_and_says_when_nothing_is_cut(given, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
+    model, out, items = given[given.index("--model") + 1], str(tmp_path / "recipe.json"), tmp_path / "items.jsonl"
+
+    def asked(*more: str):
+        return CliRunner().invoke(app, ["recipe", out, "--model", model, "--device", "cpu", *more])
+
+    assert "cannot be read" in str(asked("--tasks", str(items)).exception)
+    items.write_text('{"query": "q", "choices": ["a"], "gold": 0}\n')
+    assert "Line 1 of items.jsonl has choices" in str(asked("--tasks", str(items)).exception)
+    assert "--task-folder" in str(asked("--tasks", "mine.yaml").exception)
+    assert "does not exist" in str(asked("--task-folder", str(tmp_path / "none")).exception)
+    assert not Path(out).exists()
+    items.write_text('{"query": "q", "choices": ["a", "b"], "gold": 0}\n')
+    beside = asked("--tasks", "items.jsonl,demo_facts", "--task-folder", str(tmp_path))
+    assert beside.exit_code == 0 and "keep all 6 layers (add --drop to cut some)." in beside.output
+    assert "add --drop" not in asked("--drop", "2").output
 
 
 def test_a_method_that_is_not_there_is_refused(given, tmp_path, monkeypatch):

@@ -79,6 +79,8 @@ def test_a_folder_of_jsonl_files_alone_leaves_lm_evals_own_tasks(file, monkeypat
     assert set(chosen.tasks) == {"items", "arc_easy"}
     with pytest.raises(UserError, match=r"no task called 'arc_eesy' in .* did you mean arc_easy"):
         choose_tasks(Evaluation(tasks=("arc_eesy",), task_folder=str(file.parent)), Silent())
+    with pytest.raises(UserError, match=r"no task called 'arc_easy items' in .*: separate tasks by commas"):
+        choose_tasks(Evaluation(tasks=("arc_easy items",), task_folder=str(file.parent)), Silent())
 
 
 class FakeManager:
@@ -121,6 +123,8 @@ def test_bad_files_are_named(model, file):
     asked = Evaluation(HeldOut(), (str(file),), None)
     with pytest.raises(UserError, match="cannot be read"):
         scores(model, asked)
+    with pytest.raises(UserError, match="check the path, and separate tasks by commas"):
+        scores(model, Evaluation(HeldOut(), (f"{file} {file}",), None))
     write(file, "", "")
     with pytest.raises(UserError, match="has no items"):
         scores(model, asked)
