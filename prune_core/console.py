@@ -46,7 +46,7 @@ def show_info(info: ModelInfo) -> None:
 def show_stats(stats: LayerStats) -> None:
     """The best block of each size by every measure, then Block Influence per layer."""
     texts = counted(stats.sequences, "text")
-    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {stats.seconds:.1f} s")
+    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {seconds_in_words(stats.seconds)}")
     for what in measured(stats):
         unit = f" {what.unit}" if what.unit else ""
         print(f"\n{what.label}: the most alike block of each size")
@@ -122,7 +122,9 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
     if chosen.steps:
         print(f"{len(taken)} of {len(chosen.steps)} plans taken, by {method.score}")
     print(f"{method.label}: {describe(chosen.plan)}")
-    print(f"{counted(chosen.measured, 'plan')} measured, {chosen.reused} known before, {chosen.seconds:.1f} s")
+    print(
+        f"{counted(chosen.measured, 'plan')} measured, {chosen.reused} known before, {seconds_in_words(chosen.seconds)}"
+    )
 
 
 def show_comparison(result: RunResult) -> None:

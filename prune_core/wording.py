@@ -149,9 +149,9 @@ def bytes_in_words(count: float) -> str:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """0.42 -> "0.4 s", 8.2 -> "8 s", 95 -> "1 min 35 s", 4000 -> "1 h 7 min"."""
+    """0.031 -> "0.03 s", 8.2 -> "8 s", 95 -> "1 min 35 s", 4000 -> "1 h 7 min"."""
     if 0 < seconds < 1:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.001):.1g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -5,12 +5,28 @@ from pathlib import Path
 import pytest
 
 from prune_core.types import Calibration, ModelRef
-from prune_core.wording import counted, model_name, text_name
+from prune_core.wording import counted, model_name, seconds_in_words, text_name
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 texts"), (1, "1 text"), (2000, "2,000 texts")])
 def test_one_is_not_many(number: int, words: str) -> None:
     assert counted(number, "text") == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (1e-5, "0.001 s"),
+        (0.031, "0.03 s"),
+        (0.42, "0.4 s"),
+        (0.97, "1 s"),
+        (8.2, "8 s"),
+        (95, "1 min 35 s"),
+    ],
+)
+def test_a_short_time_is_not_none(seconds: float, words: str) -> None:
+    assert seconds_in_words(seconds) == words
 
 
 def test_a_model_is_called_by_its_folder_or_its_id(tmp_path: Path) -> None:
