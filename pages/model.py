@@ -4,13 +4,15 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.forms import calibration_form, model_form
+from pages._ui.next_step import next_step
 from pages._ui.progress import job_panel, watch
 from prune_core import jobs
 from prune_core.specs import InspectSpec
 from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
-from prune_core.wording import bytes_in_words, seconds_in_words
+from prune_core.wording import bytes_in_words, counted, seconds_in_words
 
 TITLE = "Measuring the layers"
+TOO_FEW = "**The cost of a cut needs at least 2 texts; in a .txt file blank lines divide them.** "
 RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. It costs more than all other measures together."
 
 
@@ -36,14 +38,18 @@ def show_info(info: ModelInfo) -> None:
     d.metric(f"Free on {info.device}", bytes_in_words(info.free_bytes))
 
 
-def show_measured(stats: LayerStats) -> None:
-    """What is there, and where to go next."""
-    st.success(
-        f"Measured: {stats.num_layers} layers on {stats.tokens:,} tokens of {stats.sequences} texts, "
-        f"in {seconds_in_words(stats.seconds)}. This is kept; the same question is answered at once.",
-        icon=":material/check_circle:",
-    )
-    st.page_link("pages/redundancy.py", label="See which layers repeat each other", icon=":material/arrow_forward:")
+def show_measured(stats: LayerStats, asked_for: int) -> None:
+    """What is there, whether it is less than the `asked_for` texts, and where to go next."""
+    texts = counted(stats.sequences, "text")
+    words = f"Measured: {stats.num_layers} layers on {stats.tokens:,} tokens of {texts}, "
+    words += f"in {seconds_in_words(stats.seconds)}. This is kept; the same question is answered at once."
+    if stats.sequences < asked_for:
+        was = "was" if stats.sequences == 1 else "were"
+        found = f"{counted(asked_for, 'text')} were asked for, {stats.sequences:,} {was} found. "
+        st.warning(found + (TOO_FEW if stats.sequences < 2 else "") + words, icon=":material/warning:")
+    else:
+        st.success(words, icon=":material/check_circle:")
+    next_step("redundancy", "See which layers repeat each other")
 
 
 st.title("Model")
@@ -58,6 +64,7 @@ with right:
 extras = state.EXTRAS if wanted else ()
 if (model, calibration, extras) != (now.model, now.calibration, now.extras):
     state.update(model=model, calibration=calibration, extras=extras)
+    st.rerun()  # the line above the page names them
 
 if not model.path or not calibration.source:
     st.info("Fill in the model and the text to go on.")
@@ -71,7 +78,7 @@ spec = state.workspace().measure_spec
 job_id = jobs.job_id(spec)
 measured = state.stats()
 if measured is not None:
-    show_measured(measured)
+    show_measured(measured, calibration.samples)
 if measured is None or not set(extras) <= set(measured.values):
     job = jobs.status(state.store(), job_id)
     running = job is not None and job.state in ("queued", "running")

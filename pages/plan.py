@@ -6,6 +6,7 @@ from pages._ui import figures, state
 from pages._ui.choice import choice_bar, need_stats, preview_numbers
 from pages._ui.method_panel import method_panel
 from pages._ui.method_table import method_table
+from pages._ui.next_step import next_step
 from pages._ui.replace_panel import replace_panel
 from prune_core.types import Drop, DropPart, Plan, UserError
 from prune_core.wording import layers_without, plan_from_words, ranges
@@ -46,9 +47,9 @@ with left:
     preview_numbers(plan, curve=True)
     edit_by_hand(plan)
     if plan.edits:
-        st.page_link("pages/benchmark.py", label="Build it and compare", icon=":material/arrow_forward:")
+        next_step("benchmark", "Build it and compare")
     else:
-        st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
+        next_step("redundancy", "Choose layers on the heat map")
 with right:
     tried = state.previews()
     now = next((seen for seen in reversed(tried) if seen.plan.edits == plan.edits), None)

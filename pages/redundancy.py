@@ -7,12 +7,13 @@ from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stat
 from pages._ui.damage_view import damage_view
 from pages._ui.figures.map import in_sentence
 from pages._ui.heatmap import heatmap
+from pages._ui.next_step import next_step
 from pages._ui.patches import ON_MAPS, patches_tool
 from pages._ui.picking import blocks_of, cut_layers
 from pages._ui.sources import linked
 from prune_core.measures import Measure, blocks_passing, measure, measured, passing_cells
 from prune_core.types import Block, LayerStats, Plan, drop_plan
-from prune_core.wording import named
+from prune_core.wording import counted, named
 
 REPLACES, ADDS = "replaces the choice", "adds to the choice"
 
@@ -35,12 +36,14 @@ def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
     return threshold
 
 
-def number_tool(num_layers: int, adds: bool) -> None:
-    """The same choice by keyboard: first and last layer."""
+def number_tool(plan: Plan, adds: bool) -> None:
+    """The same choice by keyboard: first and last layer. They follow a choice that is one block."""
+    num_layers, blocks = plan.num_layers, blocks_of(cut_layers(plan))
+    start, end = (blocks[0].start, blocks[0].stop - 1) if len(blocks) == 1 else (0, 0)
     with st.form("by_number", border=False):
         a, b, c = st.columns(3, vertical_alignment="bottom")
-        first = int(a.number_input("From layer", 0, num_layers - 1, 0))
-        last = int(b.number_input("to layer", 0, num_layers - 1, 0))
+        first = int(a.number_input("From layer", 0, num_layers - 1, start))
+        last = int(b.number_input("to layer", 0, num_layers - 1, end))
         if c.form_submit_button("Choose", width="stretch"):
             add_or_replace(Block(min(first, last), max(first, last) + 1), num_layers, adds)
             st.rerun()
@@ -57,9 +60,8 @@ key = state.seed("measure", names[0], among=names)
 name = st.segmented_control("Measure", names, key=key, required=True, format_func=lambda n: measure(n).label)
 name = name or names[0]
 what, values = measure(name), stats.values[name]
-st.caption(
-    f"{what.what} Source: {linked(what.source)}. Measured on {stats.tokens:,} tokens of {stats.sequences} texts."
-)
+texts = counted(stats.sequences, "text")
+st.caption(f"{what.what} Source: {linked(what.source)}. Measured on {stats.tokens:,} tokens of {texts}.")
 
 left, right = map_and_side()
 with right:
@@ -67,11 +69,15 @@ with right:
     plan = state.plan(stats.num_layers)
     choice_bar(plan)
     preview_numbers(plan)
+    if plan.edits:
+        with st.container(horizontal=True):
+            next_step("benchmark", "Build it and compare")
+            next_step("plan", "Change the plan", primary=False)
     st.divider()
     threshold = threshold_tool(what, stats)
     patches = patches_tool(stats.num_layers) if name in ON_MAPS else []
     st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
-    number_tool(stats.num_layers, adds)
+    number_tool(plan, adds)
 with left:
     heatmap(
         figures.similarity_map(stats, name, state.palette()),

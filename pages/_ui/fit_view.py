@@ -1,5 +1,6 @@
 """Plans that replace blocks: their networks are fitted as a job whose curve is drawn meanwhile, then previewed."""
 
+import numpy as np
 import streamlit as st
 
 from pages._ui import state
@@ -9,6 +10,7 @@ from prune_core import jobs
 from prune_core.fitting import trained
 from prune_core.specs import ReplaceResult
 from prune_core.types import Plan, Preview, Replace
+from prune_core.wording import named
 
 
 def replaced_preview(plan: Plan) -> Preview | None:
@@ -38,8 +40,29 @@ def how_it_went(plan: Plan, expanded: bool) -> None:
     spec = state.workspace().replace_spec(plan)
     result = jobs.result(state.store(), spec)
     if isinstance(result, ReplaceResult):
+        if words := gave_way(plan, result):
+            st.info(words, icon=":material/info:")
         with st.expander("How the fit went", expanded=expanded and bool(trained_edits(plan))):
             _curves(plan, result, key=f"curve_{jobs.job_id(spec)}")
+
+
+def gave_way(plan: Plan, result: ReplaceResult) -> str:
+    """Which layers are dropped since no linear map did better than that; empty where there are none."""
+    tried = ((edit, result.curves.get(_name(edit))) for edit in plan.edits if isinstance(edit, Replace))
+    dropped = [
+        layer
+        for edit, curve in tried
+        if curve is not None and len(curve) and not trained(edit.by) and np.isinf(curve[np.argmin(curve[:, 2]), 0])
+        for layer in edit.block.layers
+    ]
+    if not dropped:
+        return ""
+    verb = "are" if len(dropped) > 1 else "is"
+    return f"No linear map beat the plain cut, so {named(tuple(dropped))} {verb} simply dropped."
+
+
+def _name(edit: Replace) -> str:
+    return f"{edit.block.start}-{edit.block.stop}"
 
 
 def trained_edits(plan: Plan) -> list[Replace]:
@@ -49,7 +72,7 @@ def trained_edits(plan: Plan) -> list[Replace]:
 
 def _curves(plan: Plan, result: ReplaceResult, key: str) -> None:
     """Trained networks over their steps, linear maps over the ridges that were tried."""
-    by_block = {f"{edit.block.start}-{edit.block.stop}": edit for edit in plan.edits if isinstance(edit, Replace)}
+    by_block = {_name(edit): edit for edit in plan.edits if isinstance(edit, Replace)}
     known = {name: curve for name, curve in result.curves.items() if len(curve) and name in by_block}
     stepwise = {name: curve for name, curve in known.items() if trained(by_block[name].by)}
     ridges = {name: curve for name, curve in known.items() if name not in stepwise}

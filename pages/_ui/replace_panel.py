@@ -7,11 +7,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
-from pages._ui.fit_view import trained_edits
+from pages._ui.fit_view import gave_way, trained_edits
 from pages._ui.picking import blocks_of, cut_layers, split, uncut
 from pages._ui.progress import start
 from pages._ui.sources import linked
+from prune_core import jobs
 from prune_core.fitting import NETWORKS, Fit, Network
+from prune_core.specs import ReplaceResult
 from prune_core.types import Drop, Plan, Replace, UserError
 from prune_core.wording import describe
 
@@ -45,6 +47,9 @@ def replace_panel(plan: Plan) -> None:
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
+    known = jobs.result(state.store(), state.workspace().replace_spec(replaced))
+    if replaced.edits != plan.edits and isinstance(known, ReplaceResult) and (words := gave_way(replaced, known)):
+        st.info(words, icon=":material/info:")  # of the plan in use it stands beside its loss
     verb = "Train and use it" if network.trained else "Use it"
     st.button(f"{verb}: {describe(replaced)}", on_click=_use, args=(replaced,), icon=":material/swap_horiz:")
 

@@ -1,11 +1,13 @@
 """The plan page: methods compared, replacements with their curves; no worker runs here unless a test says so."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pages._ui.figures.fitting import ridge_curves, training_curves
+from pages._ui.fit_view import gave_way
 from pages._ui.method_table import agreement_words
 from pages._ui.state import Workspace
 from prune_core import jobs
@@ -147,6 +149,19 @@ def test_a_trained_replacement_shows_its_loss_and_its_curve(store):
     assert app.metric[0].value == "1.620"
     assert "1 is as bad as dropping it" in words(app)
     assert not any(button.label.startswith("Train the network") for button in app.button)
+
+
+def test_a_map_that_lost_to_the_plain_cut_says_so(store):
+    plan = Plan(LAYERS, (Replace(Block(9, 13), "linear"), Replace(Block(3, 4), "linear")))
+    lost, won = (
+        np.array([[np.inf, np.nan, 1.5], [10, np.nan, 1.6]]),
+        np.array([[np.inf, np.nan, 1.5], [10, np.nan, 1.4]]),
+    )
+    result = ReplaceResult(plan, {"9-13": lost, "3-4": won}, Preview(plan, 1.5, 1.62, 0.01, 8000, 0.4), 9.0)
+    keep(store, ReplaceSpec(*NOW, plan), result)
+    choose(store, plan)
+    assert "No linear map beat the plain cut, so layers 9 to 12 are simply dropped." in words(page("plan"))
+    assert gave_way(plan, replace(result, curves={"3-4": won})) == ""
 
 
 def test_a_cancelled_training_can_be_tried_again(store):

@@ -14,7 +14,7 @@ from prune_core.serial import dumps
 from prune_core.specs import DropMapSpec, InspectSpec, Job, MeasureSpec, PlanResult, PlanSpec, PreviewSpec
 from prune_core.store import write_text
 from prune_core.types import Calibration, Merge, ModelInfo, ModelRef, Plan, Preview, drop_plan
-from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
+from tests.pages.test_pages import LAYERS, gesture, keep, maps, navigation, page, store, words
 
 __all__ = ["maps", "navigation", "store"]  # fixtures
 
@@ -79,6 +79,31 @@ def test_the_model_page_offers_the_measure(store, monkeypatch):
     keep(store, RBF, with_rbf())
     app.run()
     assert not any(button.label == "Measure RBF CKA too" for button in app.button)
+
+
+def test_a_text_of_fewer_documents_than_asked_for_is_a_warning(store, monkeypatch):
+    info = ModelInfo(ModelRef(), "llama", LAYERS, 64, 256, 512, 10**6, 4 * 10**6, "float32", "float32", "cpu", 10**9)
+    keep(store, InspectSpec(ModelRef()), info)
+    keep(store, MeasureSpec(*NOW), replace(maps(), sequences=1))
+    monkeypatch.setattr("prune_core.jobs.submit", lambda store, spec: jobs.job_id(spec))
+    app = page("model")
+    assert not app.success
+    assert app.warning[0].value.startswith("64 texts were asked for, 1 was found. **The cost of a cut needs at least 2")
+
+
+def test_the_numbers_follow_a_choice_of_one_block(store):
+    def numbers(app):
+        return [field.value for field in app.number_input if field.label in ("From layer", "to layer")]
+
+    session(store, chosen={"demo": drop_plan(LAYERS, [9, 10, 11, 12])})
+    app = page("redundancy")
+    assert numbers(app) == [9, 12]
+    gesture(app, 2, 3)
+    assert numbers(app) == [2, 2]
+    assert [button.label for button in app.button if str(button.key).startswith("to_")] == [
+        "Build it and compare",
+        "Change the plan",
+    ]
 
 
 def test_a_workspace_from_before_the_measure_is_readable(store):
