@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages._ui.forms import number, text_source
+from pages._ui.forms import PROMPTS_HINT, number, prompts_from, prompts_text, text_source
 from pages._ui.state import put, seed
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, TaskPreset, WindowPreset, task_preset, window_preset
 from prune_core.specs import Evaluation, SpeedSettings
@@ -18,12 +18,13 @@ def evaluation_form(now: Evaluation) -> Evaluation:
         heldout = _heldout_form(now.heldout)
     with b:
         chosen = _tasks_form(now)
-    hint = "One a line. Both models continue each, with the same seed."
-    prompts = st.text_area("Prompts to continue", key=seed("prompts", "\n".join(now.prompts)), help=hint)
+    hint = f"{PROMPTS_HINT} Both models continue each, with the same seed."
+    key = seed("prompts", prompts_text(now.prompts))
+    prompts = st.text_area("Prompts to continue", key=key, height=160, help=hint)
     return replace(
         chosen,
         heldout=heldout,
-        prompts=tuple(line for line in prompts.splitlines() if line.strip()),
+        prompts=prompts_from(prompts),
         speed=_speed_form(now.speed),
     )
 

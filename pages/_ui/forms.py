@@ -3,6 +3,7 @@
 Every widget is seeded from the workspace once (state.seed) and then left alone, so that typing never loses the focus.
 """
 
+import re
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,17 @@ DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
 DEMO_TEXT, OWN_TEXT = "Demo text", "File or dataset"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICES = ("auto", "cuda", "mps", "cpu")
+PROMPTS_HINT = "An empty line begins the next prompt."
+
+
+def prompts_text(prompts: tuple[str, ...]) -> str:
+    """Prompts as the user types them; one may have several lines."""
+    return "\n\n".join(prompts)
+
+
+def prompts_from(text: str) -> tuple[str, ...]:
+    """The prompts in `text`, parted by empty lines. The inverse of `prompts_text`."""
+    return tuple(piece.strip("\n") for piece in re.split(r"\n[ \t]*\n", text) if piece.strip())
 
 
 def model_form(now: ModelRef) -> ModelRef:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages._ui import state
 from pages._ui.figures.departure import departure
+from pages._ui.forms import PROMPTS_HINT, prompts_from, prompts_text
 from pages._ui.plain import plain
 from pages._ui.progress import job_panel, so_far
 from pages._ui.text_cards import text_cards
@@ -54,9 +55,8 @@ def _against(plan: Plan) -> dict[str, str]:
 def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
     spec = asked or TextSpec(state.workspace().model, state.workspace().calibration, plan, DEMO_PROMPTS[-1:])
     with st.form("own_prompt"):
-        hint = "An empty line begins the next prompt."
-        key = state.seed("own_prompts", "\n\n".join(spec.prompts))
-        text = st.text_area("Prompts", key=key, height=120, help=hint)
+        key = state.seed("own_prompts", prompts_text(spec.prompts))
+        text = st.text_area("Prompts", key=key, height=120, help=PROMPTS_HINT)
         hint = "A built checkpoint writes faster: it has a KV cache."
         name = st.selectbox("Pruned model", list(against), format_func=lambda n: against[n], help=hint)
         a, b, c, d = st.columns(4, vertical_alignment="bottom")
@@ -68,8 +68,7 @@ def _form(plan: Plan, against: dict[str, str], asked: TextSpec | None) -> None:
         seed = int(c.number_input("Seed", 0, 2**31 - 1, key=state.seed("own_seed", spec.seed), help=hint))
         asked_for = d.form_submit_button("Write", type="primary", icon=":material/edit:", width="stretch")
     if asked_for and name:
-        prompts = tuple(piece.strip("\n") for piece in text.split("\n\n") if piece.strip()) or ("",)
-        _ask(plan, name, prompts, new, heat, seed)
+        _ask(plan, name, prompts_from(text) or ("",), new, heat, seed)
 
 
 def _ask(plan: Plan, name: str, prompts: tuple[str, ...], new: int, heat: float, seed: int) -> None:

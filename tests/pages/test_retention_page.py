@@ -1,5 +1,6 @@
 """A run's page says which skills were lost, with intervals; presets fill in the form; the figure draws what it says."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from pages._ui.comparison import comparison_table
 from pages._ui.figures import before_after
 from pages._ui.figures.retained import retention
+from pages._ui.forms import prompts_from, prompts_text
 from pages._ui.retention_view import agreement_table, retention_table, verdicts
 from pages._ui.state import Workspace
 from pages._ui.theme import DARK, LIGHT
@@ -165,6 +167,16 @@ def test_of_very_many_scores_only_the_means_are_drawn():
     mean = Metric("acc", "mmlu", 0.5, "fraction", True, 0.01, 0.25, 5700, "mean of 57 tasks")
     both = [Report(label, LAYERS, (*scores, mean), ()) for label in ("donor", "pruned")]
     assert list(before_after(*both).data[-1].y) == ["<b>mmlu, mean</b>"]
+
+
+def test_prompts_are_parted_by_empty_lines_and_may_have_several_lines(store):
+    app = benchmark()
+    area = next(each for each in app.text_area if each.key == "prompts")
+    assert area.value == "\n\n".join(Evaluation().prompts) and "empty line" in area.help
+    area.set_value("one\n  more\n \n\ntwo\n").run()
+    (kept,) = store.home.glob("workspaces/[!.]*.json")
+    assert json.loads(kept.read_text())["evaluation"]["prompts"] == ["one\n  more", "two"]
+    assert prompts_from(prompts_text(("a\nb ", "c"))) == ("a\nb ", "c") and prompts_from(" \n") == ()
 
 
 def test_presets_fill_in_the_form(store):
