@@ -96,12 +96,15 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
     data: dict[str, list[Any]] = {
         **({"Name": [run.about.name for run in runs]} if any(run.about.name for run in runs) else {}),
         "Plan": [run.plan for run in runs],
+        **({"Model": [run.model for run in runs]} if len({run.model for run in runs}) > 1 else {}),
+        "Made": [run.made for run in runs],
         "Method": [run.method for run in runs],
         "State": [run.state for run in runs],
     }
     columns: dict[str, Any] = {
         "Name": st.column_config.TextColumn(width="medium"),
         "Plan": st.column_config.TextColumn(width="medium"),
+        "Model": st.column_config.TextColumn(width="small"),
         "Method": st.column_config.TextColumn(width="small"),
         "State": st.column_config.TextColumn(width="small"),
     }
@@ -110,7 +113,6 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
         if any(found):
             _add_figure(each, found, both, data, columns)
     data |= {
-        "Made": [run.made for run in runs],
         "Model": [run.model for run in runs],
         "Tags": [list(run.about.tags) for run in runs],
         "Notes": [run.about.notes for run in runs],

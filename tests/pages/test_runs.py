@@ -77,6 +77,15 @@ def test_figures_are_numbers_and_the_best_comes_first_when_asked():
     assert list(app.dataframe[0].value["Decode speed, tokens/s"]) == [300.0, 225.0, 150.0]
 
 
+def test_the_model_comes_early_where_there_are_several(store, three):
+    assert list(opened().dataframe[0].value)[:4] == ["Plan", "Made", "Method", "State"]
+    spec = run_spec(1)
+    keep_run(store, 9, replace(spec, model=replace(spec.model, path="owner/other")))
+    table = opened().dataframe[0].value
+    assert list(table)[:5] == ["Plan", "Model", "Made", "Method", "State"]
+    assert list(table["Model"]) == ["owner/other", "demo", "demo", "demo"]
+
+
 def test_search_and_filters(store, three):
     catalogue.say(store, three[1], About("Second best", ("paper",)))
     app = opened()
