@@ -104,7 +104,6 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
     columns: dict[str, Any] = {
         "Name": st.column_config.TextColumn(width="medium"),
         "Plan": st.column_config.TextColumn(width="medium"),
-        "Model": st.column_config.TextColumn(width="small"),
         "Method": st.column_config.TextColumn(width="small"),
         "State": st.column_config.TextColumn(width="small"),
     }
