@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages._ui.follow_theme import follow_theme
+from pages._ui.where import looked_at
 from prune_core.types import UserError
 
 # A file, since Streamlit fetches icons named by word from the network.
@@ -22,6 +23,7 @@ page = st.navigation(
     position="top",
 )
 try:
+    looked_at()
     page.run()
 except UserError as error:  # what a page did not foresee, such as a full disk
     st.error(str(error), icon=":material/error:")

@@ -10,7 +10,8 @@ from pages._ui.export import show_export
 from pages._ui.progress import job_panel
 from pages._ui.skill_view import skill_view
 from pages._ui.text_view import text_view
-from prune_core import jobs
+from pages._ui.where import of_the_demo, warn_of_another
+from prune_core import catalogue, jobs
 from prune_core.specs import RunResult, RunSpec
 from prune_core.types import Plan
 from prune_core.wording import describe
@@ -20,8 +21,13 @@ def before_and_after(plan: Plan) -> None:
     """Build the checkpoint, measure both models, show the run that was asked for last."""
     now = state.workspace()
     st.write("Builds the pruned checkpoint, loads it back from disk, and measures it beside the donor in the same way.")
-    with st.expander("What is measured", icon=":material/tune:"):
+    warning = st.container()
+    foreign = bool(of_the_demo(now.model, now.evaluation))
+    opened = state.seed(f"evaluation_open_{now.model.path}", foreign)  # and not closed while one still fills it in
+    with st.expander("What is measured", icon=":material/tune:", expanded=state.get(opened)):
         evaluation = evaluation_form(now.evaluation)
+    if words := of_the_demo(now.model, evaluation):
+        warning.warning(f"These are the demo's {words}: choose your own below.", icon=":material/warning:")
     if evaluation != now.evaluation:
         state.update(evaluation=evaluation)
     job = jobs.status(state.store(), now.run_id) if now.run_id else None
@@ -43,7 +49,8 @@ def before_and_after(plan: Plan) -> None:
             jobs.submit(state.store(), spec, now.run_id)
             st.rerun()
         if job.state == "done" and isinstance(result, RunResult) and isinstance(spec, RunSpec):
-            show_comparison(spec, result)
+            warn_of_another(spec)
+            show_comparison(catalogue.entry(state.store(), now.run_id), spec, result)
             show_export(now.run_id, spec, result)
 
 

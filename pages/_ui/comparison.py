@@ -4,11 +4,21 @@ import pandas as pd
 import streamlit as st
 
 from pages._ui import figures, state
+from pages._ui.plain import plain
 from pages._ui.retention_view import show_agreement, show_retention, show_summary
 from pages._ui.text_cards import shared_words, text_cards
+from prune_core.catalogue import Entry
 from prune_core.reports import Metric, Report
 from prune_core.specs import RunResult, RunSpec
-from prune_core.wording import bytes_in_words, capitalised, describe, metric_in_words, seconds_in_words
+from prune_core.wording import (
+    bytes_in_words,
+    capitalised,
+    describe,
+    metric_in_words,
+    model_name,
+    seconds_in_words,
+    text_name,
+)
 
 PAIRED = {"decode": "decode speed-up", "prefill": "prefill speed-up"}
 """Speeds, and the figure that says how they changed."""
@@ -18,9 +28,14 @@ PAIRED_WORDS = (
 )
 
 
-def show_comparison(spec: RunSpec, result: RunResult) -> None:
-    """The whole result of a run."""
-    st.subheader(capitalised(describe(spec.plan)))
+def show_comparison(run: Entry, spec: RunSpec, result: RunResult) -> None:
+    """The whole result of a run: what it is called and of which model, then its figures."""
+    cut = capitalised(describe(spec.plan))
+    st.subheader(plain(run.about.name) or cut)
+    if run.about.name:
+        st.markdown(f"**{cut}**")
+    model, text = plain(model_name(spec.model)), plain(text_name(spec.calibration))
+    st.markdown(f"Model: {model} · calibration text: {text} · made {run.made}")
     st.caption(_made_with(result))
     show_summary(result)
     if result.agreement is not None:

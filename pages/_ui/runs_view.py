@@ -44,7 +44,7 @@ def _show_one(run: Entry) -> None:
     except UserError as error:
         st.error(str(error), icon=":material/error:")
         return
-    show_comparison(spec, result)
+    show_comparison(run, spec, result)
     show_export(run.id, spec, result)
 
 

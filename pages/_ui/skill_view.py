@@ -6,6 +6,7 @@ from pages._ui import state
 from pages._ui.choice import add_or_replace, choice_bar
 from pages._ui.figures.skills import skill_map
 from pages._ui.progress import job_panel, so_far
+from pages._ui.where import of_the_demo
 from prune_core import jobs
 from prune_core.skill_words import readings
 from prune_core.skills import CLEAR, SkillMap, skills_csv
@@ -37,6 +38,9 @@ def _settings(num_layers: int) -> SkillMapSpec:
     """Which tasks (those of the benchmark), how many items, how many layers at a time."""
     now = state.workspace()
     wanted = SkillMapSpec(now.model, now.evaluation.tasks, now.evaluation.task_folder, fewshot=now.evaluation.fewshot)
+    if "tasks" in of_the_demo(now.model, now.evaluation):
+        words = "These are the demo's tasks: choose your own under *Before and after*."
+        st.warning(words, icon=":material/warning:")
     last = _last_asked(wanted)
     a, b, c = st.columns([2, 1, 1], vertical_alignment="bottom")
     a.markdown(f"**Tasks:** {', '.join(wanted.tasks) or 'none'}. They are those chosen under *Before and after*.")
