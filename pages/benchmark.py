@@ -7,6 +7,7 @@ from pages._ui.choice import need_stats
 from pages._ui.comparison import show_comparison
 from pages._ui.evaluation_form import evaluation_form
 from pages._ui.export import show_export
+from pages._ui.next_step import next_step
 from pages._ui.progress import job_panel
 from pages._ui.skill_view import skill_view
 from pages._ui.text_view import text_view
@@ -40,7 +41,7 @@ def before_and_after(plan: Plan) -> None:
             st.rerun()
     else:
         st.info("Choose the layers to drop first.", icon=":material/info:")
-        st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
+        next_step("redundancy", "Choose layers on the heat map")
     if now.run_id and job is not None:
         job_panel(now.run_id, "Build and compare")
         spec, result = state.store().spec(now.run_id), state.store().result(now.run_id)

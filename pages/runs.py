@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages._ui import state
+from pages._ui.next_step import next_step
 from pages._ui.runs_actions import action_bar, import_panel
 from pages._ui.runs_table import filter_bar, table
 from pages._ui.runs_trash import trash_panel, undo_bar
@@ -21,7 +22,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
 undo_bar()
 if not runs:
     st.info("No run yet. A run builds a pruned model and measures it beside its donor.", icon=":material/info:")
-    st.page_link("pages/redundancy.py", label="Choose layers on the heat map", icon=":material/arrow_back:")
+    next_step("redundancy", "Choose layers on the heat map")
     st.stop()
 shown = filter_bar(runs)
 if not shown:

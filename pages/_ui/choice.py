@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui import state
 from pages._ui.fit_view import how_it_went, replaced_preview
+from pages._ui.next_step import next_step
 from pages._ui.picking import after_click
 from pages._ui.progress import quick
 from prune_core.types import Block, Drop, LayerStats, Plan, Preview, Replace, UserError
@@ -20,7 +21,7 @@ def need_stats() -> LayerStats:
     stats = state.stats()
     if stats is None:
         st.info("Nothing is measured yet for this model and text.", icon=":material/info:")
-        st.page_link("pages/model.py", label="Choose a model and measure its layers", icon=":material/arrow_back:")
+        next_step("model", "Choose a model and measure its layers")
         st.stop()
     return stats
 
