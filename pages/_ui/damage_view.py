@@ -16,7 +16,7 @@ from prune_core.damage import DropMap
 from prune_core.measures import measure
 from prune_core.specs import DropMapSpec
 from prune_core.types import LayerStats, Plan, UserError
-from prune_core.wording import seconds_in_words
+from prune_core.wording import counted, seconds_in_words
 
 TITLE = "Measuring what dropping every block costs"
 LABELS: dict[Damage, str] = {"loss": "Change of loss", "kl": "KL from the donor"}
@@ -54,7 +54,7 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
 
 def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, grows: bool) -> None:
     st.caption(
-        f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {drops.planned} calibration texts, "
+        f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {counted(drops.planned, 'calibration text')}, "
         f"in {seconds_in_words(drops.seconds)}; uncut, the loss is {drops.donor_loss:.3f} nats per token."
     )
     key = state.seed("damage", "loss")
