@@ -53,8 +53,9 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
 
 
 def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, grows: bool) -> None:
+    planned = counted(drops.planned, "calibration text")
     st.caption(
-        f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {counted(drops.planned, 'calibration text')}, "
+        f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {planned}, "
         f"in {seconds_in_words(drops.seconds)}; uncut, the loss is {drops.donor_loss:.3f} nats per token."
     )
     key = state.seed("damage", "loss")
