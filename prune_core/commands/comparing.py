@@ -1,6 +1,6 @@
 """Every method at one budget, side by side: what it cuts, what that costs, how long it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -66,14 +66,7 @@ def compare(
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     names = listed(methods) or [method.name for method in METHODS]
     chosen = [method_named(name).at_budget() for name in names]
-    asked = Evaluation(
-        heldout=LIGHT.heldout,
-        tasks=listed(tasks),
-        task_folder=task_folder or None,
-        task_limit=limit,
-        speed=LIGHT.speed,
-        prompts=LIGHT.prompts,
-    )
+    asked = replace(LIGHT, tasks=listed(tasks), task_folder=task_folder or None, task_limit=limit)
     rows, notes = [], []
     for method in chosen:
         try:
@@ -85,7 +78,7 @@ def compare(
     halved = [row.method.label for row in rows if any(isinstance(edit, DropPart) for edit in row.plan.edits)]
     if halved:
         notes.insert(0, f"{' and '.join(halved)}: dropped parts stay as zeros, so less is saved than by whole layers.")
-    shown = "\n".join([*(_table(rows) if rows else ()), *notes]) + "\n"
+    shown = "\n".join([*_table(rows), *notes]) + "\n"
     print(shown, end="")
     if out is not None:
         write_text(out, shown)
