@@ -29,13 +29,19 @@ metric_list:
 """
 
 
-def small_spec(folder: Path) -> RunSpec:
-    """Write a tiny model, a text and a task of 12 items to `folder`; the run that cuts two of its five layers."""
+def model_and_text(folder: Path, texts: int) -> list[str]:
+    """Write a tiny model of five layers to `folder`/model and so many random texts to `folder`/text.txt; the texts."""
     tiny_model("llama", LAYERS).save_pretrained(folder / "model")
     tiny_tokenizer().save_pretrained(folder / "model")
     rng = random.Random(0)
-    texts = ["".join(rng.choices("abcdefgh ", k=rng.randint(20, 40))) for _ in range(8)]
-    (folder / "text.txt").write_text("\n\n".join(texts), encoding="utf-8")
+    made = ["".join(rng.choices("abcdefgh ", k=rng.randint(20, 40))) for _ in range(texts)]
+    (folder / "text.txt").write_text("\n\n".join(made), encoding="utf-8")
+    return made
+
+
+def small_spec(folder: Path) -> RunSpec:
+    """Write a tiny model, a text and a task of its items to `folder`; the run that cuts two of its five layers."""
+    texts = model_and_text(folder, 8)
     tasks = folder / "tasks"
     tasks.mkdir()
     (tasks / "letters.yaml").write_text(TASK, encoding="utf-8")

@@ -1,6 +1,5 @@
 """Replacements as jobs: fitted once, kept, previewed, built into a checkpoint, and repeated by the recipe."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,8 @@ from prune_core.specs import Evaluation, Job, PreviewSpec, ReplaceResult, Replac
 from prune_core.stack import find_stack
 from prune_core.store import Store
 from prune_core.types import Block, Calibration, Drop, HeldOut, ModelRef, Plan, Preview, Replace
-from tests.core.tiny import tiny_model, tiny_tokenizer
+from tests.core.small_run import LAYERS, model_and_text
 
-LAYERS = 5
 TRAINED = Replace(Block(2, 4), "layer", Fit(steps=12, batch=4, first_rate=3e-3, last_rate=1e-3))
 FOLDED = Replace(Block(2, 4), "linear", Fit(ridge=1e-2))
 
@@ -29,11 +27,7 @@ FOLDED = Replace(Block(2, 4), "linear", Fit(ridge=1e-2))
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A folder with a tiny model and a text."""
-    tiny_model("llama", LAYERS).save_pretrained(tmp_path / "model")
-    tiny_tokenizer().save_pretrained(tmp_path / "model")
-    rng = random.Random(0)
-    lines = ["".join(rng.choices("abcdefgh ", k=rng.randint(20, 40))) for _ in range(24)]
-    (tmp_path / "text.txt").write_text("\n\n".join(lines), encoding="utf-8")
+    model_and_text(tmp_path, 24)
     return tmp_path
 
 
