@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 from prune_core import jobs
 from prune_core.store import Store
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import click_cell, drag_cells, open_page, settle, strangers, wait_for_map
+from tests.e2e.driver import click_cell, drag_cells, settle, wait_for_map
+from tests.e2e.story import LONG_MS, offline_tab, says
 
 STATES = 17
-LONG_MS = 240_000  # a cold worker imports torch, and machines are slow
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
     """One tab through the whole story; the tests of this module run in order."""
-    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    page = context.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    open_page(page, url)
-    yield page
-    assert strangers(requests) == [], "the app must work offline"
-    context.close()
+    with offline_tab(browser, app_server, home, height=1000) as page:
+        yield page
 
 
 def go(page: Page, name: str) -> None:
@@ -42,10 +35,6 @@ def go(page: Page, name: str) -> None:
     page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG_MS)
     settle(page)
-
-
-def says(page: Page, words: str | re.Pattern[str]) -> None:
-    expect(page.get_by_text(words).first).to_be_visible(timeout=LONG_MS)
 
 
 def test_measure_the_demo_model(tab: Page) -> None:

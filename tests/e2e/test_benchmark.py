@@ -6,44 +6,26 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pages._ui.state import Workspace
-from prune_core import jobs
-from prune_core.serial import dumps
-from prune_core.specs import MeasureSpec
-from prune_core.store import Store, write_text
-from prune_core.types import Calibration, ModelRef, drop_plan
+from prune_core.store import Store
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import open_page, settle, strangers
+from tests.e2e.driver import settle
+from tests.e2e.story import LAYERS, LONG_MS, measured_store, offline_tab
 
-LONG_MS, LAYERS, ROWS = 240_000, 16, 7
+ROWS = 7
 PROMPT = "It is a sunny morning in *Oakford*."
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store whose last session measured a little text and chose layers 9 to 12."""
-    store = Store(tmp_path_factory.mktemp("home"))
-    little = Calibration(samples=4, seq_len=32)
-    job = jobs.wait(store, jobs.submit(store, MeasureSpec(ModelRef(), little)), LONG_MS / 1000)
-    assert job.state == "done", job.error
-    chosen = Workspace(calibration=little, chosen={"demo": drop_plan(LAYERS, [9, 10, 11, 12])})
-    write_text(store.home / "workspaces" / "abcd.json", dumps(chosen))
-    yield store
-    jobs.stop_worker(store)
+    with measured_store(tmp_path_factory.mktemp("home")) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
     """One tab on the benchmark page; the tests of this module run in order."""
-    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
-    context = browser.new_context(viewport={"width": 1440, "height": 1200})
-    page = context.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    open_page(page, f"{url}/benchmark")
-    yield page
-    assert strangers(requests) == [], "the app must work offline"
-    context.close()
+    with offline_tab(browser, app_server, home, "benchmark") as page:
+        yield page
 
 
 def test_a_prompt_is_continued_by_both_models_before_our_eyes(tab: Page) -> None:

@@ -6,48 +6,29 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pages._ui.state import Workspace
 from prune_core import jobs
 from prune_core.methods import METHODS, Measured
-from prune_core.serial import dumps
 from prune_core.specs import MeasureSpec, PlanSpec, PreviewSpec, ReplaceResult
-from prune_core.store import Store, write_text
-from prune_core.types import Calibration, LayerStats, ModelRef, Preview, drop_plan
+from prune_core.store import Store
+from prune_core.types import LayerStats, ModelRef, Preview
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import open_page, settle, strangers
+from tests.e2e.driver import settle
+from tests.e2e.story import LAYERS, LITTLE, LONG_MS, measured_store, offline_tab, says
 
-LONG_MS, LAYERS, STATES = 240_000, 16, 17
-LITTLE = Calibration(samples=4, seq_len=32)
+STATES = 17
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store whose last session measured a little text and chose layers 9 to 12."""
-    store = Store(tmp_path_factory.mktemp("home"))
-    job = jobs.wait(store, jobs.submit(store, MeasureSpec(ModelRef(), LITTLE)), LONG_MS / 1000)
-    assert job.state == "done", job.error
-    chosen = Workspace(calibration=LITTLE, chosen={"demo": drop_plan(LAYERS, [9, 10, 11, 12])})
-    write_text(store.home / "workspaces" / "abcd.json", dumps(chosen))
-    yield store
-    jobs.stop_worker(store)
+    with measured_store(tmp_path_factory.mktemp("home")) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
     """One tab on the plan page; the tests of this module run in order."""
-    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
-    context = browser.new_context(viewport={"width": 1440, "height": 1600})
-    page = context.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    open_page(page, f"{url}/plan")
-    yield page
-    assert strangers(requests) == [], "the app must work offline"
-    context.close()
-
-
-def says(page: Page, words: str | re.Pattern[str]) -> None:
-    expect(page.get_by_text(words).first).to_be_visible(timeout=LONG_MS)
+    with offline_tab(browser, app_server, home, "plan", height=1600) as page:
+        yield page
 
 
 def press(page: Page, label: str | re.Pattern[str]) -> None:

@@ -11,7 +11,8 @@ from prune_core import catalogue
 from prune_core.store import Store
 from tests.core.stored import keep_run, result
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import open_page, settle, strangers
+from tests.e2e.driver import settle
+from tests.e2e.story import offline_tab
 
 HEAD_PX, ROW_PX, BOX_PX = 38, 35, 18
 """Where the table draws its rows and their boxes: its cells are a canvas."""
@@ -28,15 +29,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
     """One tab through all tests of this module, which run in order."""
-    url = app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)})
-    context = browser.new_context(viewport={"width": 1440, "height": 1200}, accept_downloads=True)
-    page = context.new_page()
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    open_page(page, f"{url}/runs")
-    yield page
-    assert strangers(requests) == [], "the app must work offline"
-    context.close()
+    with offline_tab(browser, app_server, home, "runs") as page:
+        yield page
 
 
 def tick(page: Page, row: int) -> None:
