@@ -24,7 +24,7 @@ from prune_core.specs import (
 )
 from prune_core.store import Store, home, write_text
 from prune_core.types import Calibration, DropPart, HeldOut, LayerStats, ModelRef, Plan, Preview, UserError
-from prune_core.wording import describe, seconds_in_words
+from prune_core.wording import describe, metric_in_words, seconds_in_words
 
 LIGHT = Evaluation(
     heldout=HeldOut(max_tokens=4096),
@@ -109,7 +109,7 @@ def _table(rows: list[Row]) -> list[str]:
     first = ordered[0]
     skills = _skills(first.run.donor.metrics)
     heads = ["", "What it cuts", "Loss", "Change", *skills, "Choosing", "Building"]
-    donor = ["donor", "nothing", f"{first.preview.donor_loss:.3f}", "", *map(_share, skills.values()), "", ""]
+    donor = ["donor", "nothing", f"{first.preview.donor_loss:.3f}", "", *map(metric_in_words, skills.values()), "", ""]
     chance = ["guessing", "", "", "", *("" if m.chance is None else f"{m.chance:.1%}" for m in skills.values()), "", ""]
     lines = [heads, ["---"] * len(heads), donor, chance, *map(_cells, ordered)]
     said = (
@@ -121,7 +121,7 @@ def _table(rows: list[Row]) -> list[str]:
 
 def _cells(row: Row) -> list[str]:
     change = f"{row.preview.loss - row.preview.donor_loss:+.3f} ± {row.preview.delta_stderr:.3f}"
-    skills = map(_share, _skills(row.run.pruned.metrics).values())
+    skills = map(metric_in_words, _skills(row.run.pruned.metrics).values())
     times = _time(row.choosing_s), _time(row.run.build_seconds)
     return [row.method.label, describe(row.plan), f"{row.preview.loss:.3f}", change, *skills, *times]
 
@@ -133,10 +133,6 @@ def _skills(metrics: tuple[Metric, ...]) -> dict[str, Metric]:
         if metric.unit == "fraction" and (metric.task not in found or metric.name == "acc"):
             found[metric.task] = metric
     return found
-
-
-def _share(metric: Metric) -> str:
-    return f"{metric.value:.1%}" + (f" ± {100 * metric.stderr:.1f}" if metric.stderr else "")
 
 
 def _time(seconds: float | None) -> str:
