@@ -5,7 +5,7 @@ keyword, so that this works for every family, sliding windows included.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from prune_core.stack import find_stack
+from prune_core.swaps import swap_forward
 from prune_core.types import UserError
 
 STATES = "hidden_states"
@@ -77,16 +78,10 @@ class Recording:
     def passing_on(self, states: Tensor) -> Iterator[None]:
         """Within the context every layer of the model puts out `states`, computing nothing, so that the model gives
         what it makes of them as its last layer's output."""
-        before = [vars(layer).get("forward") for layer in self.layers]
-        for layer, call in zip(self.layers, self.calls, strict=True):
-            layer.forward = _putting_out(states, call.length)
-        try:
+        with ExitStack() as restore:
+            for layer, call in zip(self.layers, self.calls, strict=True):
+                restore.callback(swap_forward(layer, _putting_out(states, call.length)))
             yield
-        finally:
-            for layer, forward in zip(self.layers, before, strict=True):
-                del layer.forward
-                if forward is not None:
-                    layer.forward = forward
 
 
 def record(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, keep_states: bool = True) -> Recording:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from prune_core.evidence.runs import PlannedRuns
+from prune_core.swaps import swap_weights
 from prune_core.transform import parts
-from prune_core.transform.swaps import swap_weights
 
 
 def part_influence(runs: PlannedRuns, layers: nn.ModuleList, advance: Callable[[], None]) -> np.ndarray:

@@ -16,8 +16,8 @@ from prune_core.capture import Batch
 from prune_core.device import free_bytes
 from prune_core.layer_runs import Recording, record
 from prune_core.model import LoadedModel
+from prune_core.swaps import swap_weights
 from prune_core.transform import edits, parts
-from prune_core.transform.swaps import swap_weights
 from prune_core.types import DropPart, Merge, Plan, Progress
 
 T = TypeVar("T")

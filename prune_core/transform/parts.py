@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from prune_core.layer_runs import Recording, record
 from prune_core.stack import ATTENTION_OUT, EXPERTS_OUT, MLP_OUT, submodule
-from prune_core.transform.swaps import swap_weights
+from prune_core.swaps import swap_weights
 from prune_core.types import DropPart, Part, Plan, UserError
 
 LEAVES = ("weight", "bias", "down_proj", "down_proj_bias")

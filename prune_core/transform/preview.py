@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 from prune_core.capture import Batch
 from prune_core.model import LoadedModel, find_stack
 from prune_core.ratio import ratio_stderr
+from prune_core.swaps import swap_forward, swap_weights
 from prune_core.transform import edits, parts, surgery
-from prune_core.transform.swaps import swap_forward, swap_weights
 from prune_core.types import Plan, Preview, Progress, Silent, UserError
 from prune_core.wording import counted
 

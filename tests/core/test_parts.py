@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from prune_core.stack import find_stack
+from prune_core.swaps import swap_forward
 from prune_core.transform import parts, surgery
 from prune_core.transform.preview import planned
-from prune_core.transform.swaps import swap_forward
 from prune_core.types import Drop, DropPart, Merge, Part, Plan, UserError
 from tests.core.checkpoints import continuation, digest, logits, no_warnings, reloaded
 from tests.core.tiny import FAMILIES, tiny_model
