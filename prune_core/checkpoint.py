@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prune_core import assets, hub
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.types import ModelRef, Progress, Silent, UserError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -49,7 +50,7 @@ def resolve(ref: ModelRef) -> str:
     """The local folder of "demo" as an absolute path; any other path as it is, "~" expanded."""
     if ref.path == "demo":
         return str(assets.DEMO_MODEL)
-    return str(Path(ref.path).expanduser()) if ref.path.startswith("~") else ref.path
+    return str(given_path(ref.path)) if ref.path.startswith("~") or "\0" in ref.path else ref.path
 
 
 def metadata(ref: ModelRef) -> Metadata:
@@ -82,11 +83,11 @@ def local_folder(ref: ModelRef) -> Path | None:
     """
     path = resolve(ref)
     folder = Path(path)
-    if folder.is_dir():
+    if is_folder(folder):
         if not (folder / "config.json").is_file():
             raise UserError(f"Folder {path} has no config.json: choose a folder made by save_pretrained.")
         return folder
-    if folder.is_absolute() or path.startswith((".", "~")) or path.count("/") > 1 or folder.is_file():
+    if folder.is_absolute() or path.startswith((".", "~")) or path.count("/") > 1 or is_file(folder):
         raise UserError(f"There is no folder {path}: give a folder with config.json and safetensors, or a hub id.")
     return _cached(ref)
 

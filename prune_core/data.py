@@ -1,6 +1,5 @@
 """Text becomes token batches: documents from a file, a hub dataset or the demo corpus, a seeded draw, right padding."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from prune_core import assets
 from prune_core.capture import Batch
 from prune_core.documents import READERS, read_dataset, read_file
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.types import Calibration, HeldOut, UserError
 
 MIN_TOKENS = 2
@@ -25,11 +25,11 @@ def load_documents(source: str, subset: str | None = None, split: str = "train",
 
 def _texts(source: str, subset: str | None, split: str, column: str) -> list[str]:
     """As `load_documents`, but as they are there."""
-    path = Path(source).expanduser()
-    if path.is_file():
+    path = given_path(source)
+    if is_file(path):
         texts = read_file(path, column)
     elif path.suffix.lower() in READERS or path.is_absolute() or source.startswith((".", "~")):
-        if not path.is_dir():
+        if not is_folder(path):
             raise UserError(f"There is no text file {source}: check the path.")
         texts = read_dataset(str(path), subset, split, column)
     else:

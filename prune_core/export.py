@@ -12,6 +12,7 @@ from typing import Any
 from transformers import GenerationConfig, PreTrainedModel
 
 from prune_core import serial
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.reports import Agreement, Metric, Report
 from prune_core.specs import RunResult, RunSpec
 from prune_core.types import Calibration, ModelRef, UserError
@@ -113,8 +114,8 @@ def base_name(model: ModelRef) -> str:
     """What the donor is called: its hub id, or the name of its folder without the path."""
     if model.path == "demo":
         return "LayerScope demo model"
-    folder = Path(model.path).expanduser()
-    return folder.resolve().name if folder.is_dir() else model.path
+    folder = given_path(model.path)
+    return folder.resolve().name if is_folder(folder) else model.path
 
 
 def _header(base: str) -> str:
@@ -140,7 +141,7 @@ def _origin(spec: RunSpec) -> str:
 def _calibration(text: Calibration) -> str:
     if text.source == "demo":
         source = "LayerScope's own calibration text"
-    elif Path(text.source).expanduser().is_file():
+    elif is_file(given_path(text.source)):
         source = Path(text.source).name
     else:
         source = f"{'/'.join(filter(None, (text.source, text.subset)))} ({text.split})"

@@ -14,6 +14,7 @@ from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from prune_core import assets, serial
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.specs import InspectSpec, PushSpec, RunSpec, SkillMapSpec, Spec
 from prune_core.types import Calibration, HeldOut, ModelRef
 
@@ -51,8 +52,8 @@ def model_identity(ref: ModelRef) -> Any:
     """
     if ref.path == "demo":
         return _folder(assets.DEMO_MODEL, by_content=True)
-    folder = Path(ref.path).expanduser()
-    if folder.is_dir():
+    folder = given_path(ref.path)
+    if is_folder(folder):
         return {"files": _folder(folder, by_content=False), "config": _content(folder / "config.json")}
     return {"hub": ref.path, "commit": _cached_commit(ref) or f"revision {ref.revision}"}
 
@@ -61,23 +62,24 @@ def text_identity(text: Calibration | HeldOut) -> Any:
     """The text file's content, or the dataset id as given where `source` is no file."""
     if text.source == "demo":
         return _content(assets.CALIBRATION_TEXT if isinstance(text, Calibration) else assets.HELDOUT_TEXT)
-    path = Path(text.source).expanduser()
-    return _content(path) if path.is_file() else {"dataset": text.source}
+    path = given_path(text.source)
+    return _content(path) if is_file(path) else {"dataset": text.source}
 
 
 def _tasks_identity(task_folder: str | None, names: tuple[str, ...]) -> Any:
     """All that tasks in the folder, and below it, may be made of, and the .jsonl files among `names`, by content."""
-    named = [_content(Path(name).expanduser()) for name in names if name.endswith(".jsonl")]
+    named = [_content(given_path(name)) for name in names if name.endswith(".jsonl")]
     if task_folder is None:
         return {"files": named}
-    folder = assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser()
-    there = sorted(file for file in folder.rglob("*") if file.suffix in TASK_FILES and file.is_file())
+    folder = assets.TASKS if task_folder == "demo" else given_path(task_folder)
+    inside = folder.rglob("*") if is_folder(folder) else ()
+    there = sorted(file for file in inside if file.suffix in TASK_FILES and file.is_file())
     return {"files": named, "folder": [[file.relative_to(folder).as_posix(), _content(file)] for file in there]}
 
 
 def _folder(folder: Path, by_content: bool) -> Any:
     """The folder's files, sorted by name; their place on the disk does not count."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return "missing"
     files = sorted(file for file in folder.iterdir() if file.suffix in (*WEIGHTS, *SETTINGS) and file.is_file())
     return [[file.name, _content(file) if by_content else _stamp(file)] for file in files]
@@ -90,7 +92,7 @@ def _stamp(file: Path) -> list[int]:
 
 def _content(file: Path) -> Any:
     """Size and sha256 of the file; size and time of a weight file too big to read each time."""
-    if not file.is_file():
+    if not is_file(file):
         return "missing"
     size, changed = _stamp(file)
     if file.suffix in WEIGHTS and size > SMALL_BYTES:

@@ -30,6 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from prune_core import serial
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.specs import Job, Result, Spec
 from prune_core.types import UserError
 
@@ -98,8 +99,8 @@ def read_json(path: Path, cls: Any) -> Any:
 
 def copy_folder(source: Path, target: str) -> Path:
     """Copy a checkpoint to a new folder, whole or not at all; an existing one is never written over."""
-    folder = Path(target).expanduser().absolute()
-    if not target.strip() or folder.exists():
+    folder = given_path(target).absolute()
+    if not target.strip() or "\0" in target or is_folder(folder) or is_file(folder):
         raise UserError(f"'{target}' exists already or is empty: give the path of a new folder.")
     partial = folder.with_name(f".{folder.name}-partial")
     try:

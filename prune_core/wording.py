@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from prune_core.fitting import in_words
+from prune_core.paths import given_path, is_file, is_folder
 from prune_core.reports import Metric, Retention
 from prune_core.types import (
     PARTS,
@@ -79,8 +80,8 @@ def model_name(model: ModelRef) -> str:
     """ "demo model", the name of the model's folder without the path, or its hub id with the revision if one is set."""
     if model.path == "demo":
         return "demo model"
-    folder = Path(model.path).expanduser()
-    if folder.is_dir():
+    folder = given_path(model.path)
+    if is_folder(folder):
         return folder.resolve().name
     return f"{model.path} ({model.revision})" if model.revision else model.path
 
@@ -89,8 +90,8 @@ def text_name(text: Calibration, found: int | None = None) -> str:
     """ "demo text, 64 texts of up to 128 tokens"; `found`: how many texts there were, where that is known."""
     source = "demo text"
     if text.source != "demo":
-        is_file = Path(text.source).expanduser().is_file()
-        source = Path(text.source).name if is_file else "/".join(filter(None, (text.source, text.subset)))
+        from_file = is_file(given_path(text.source))
+        source = Path(text.source).name if from_file else "/".join(filter(None, (text.source, text.subset)))
     return f"{source}, {counted(text.samples if found is None else found, 'text')} of up to {text.seq_len:,} tokens"
 
 

@@ -10,6 +10,7 @@ from prune_core import serial
 from prune_core.commands.asking import depth, model_ref
 from prune_core.commands.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text, listed
 from prune_core.evaluate.jsonl_items import JSONL, jsonl_file, read_items
+from prune_core.paths import given_path, is_folder
 from prune_core.presets import TASK_PRESETS, WINDOW_PRESETS, with_tasks, with_windows
 from prune_core.specs import Evaluation, RunSpec, SpeedSettings
 from prune_core.store import write_text
@@ -82,8 +83,8 @@ def recipe(
 
 def _check_files(tasks: tuple[str, ...], task_folder: str | None) -> None:
     """Say now what is wrong with local files of tasks; names are looked up by the run, which has lm-eval loaded."""
-    folder = None if task_folder in (None, "demo") else Path(task_folder).expanduser()
-    if folder is not None and not folder.is_dir():
+    folder = None if task_folder in (None, "demo") else given_path(task_folder)
+    if folder is not None and not is_folder(folder):
         raise UserError(f"The task folder {folder} does not exist: give a folder that holds lm-eval task files.")
     for name in tasks:
         if name.endswith(JSONL):

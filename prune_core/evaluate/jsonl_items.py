@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from prune_core.paths import given_path, is_file
 from prune_core.types import UserError
 
 JSONL = ".jsonl"
@@ -11,8 +12,8 @@ JSONL = ".jsonl"
 
 def jsonl_file(name: str, folder: Path | None) -> Path:
     """The file that a name ending in .jsonl means: beside the other tasks if it is there, else where the name says."""
-    path = Path(name).expanduser()
-    return folder / path if folder is not None and (folder / path).is_file() else path
+    path = given_path(name)
+    return folder / path if folder is not None and is_file(folder / path) else path
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:

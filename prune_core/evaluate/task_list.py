@@ -23,6 +23,7 @@ from lm_eval.tasks.manager import TaskDict
 
 from prune_core.evaluate.jsonl_items import JSONL, jsonl_file
 from prune_core.evaluate.jsonl_task import jsonl_task
+from prune_core.evaluate.task_code import require_trusted, sandbox_templates
 from prune_core.types import UserError
 
 HUB_TIMEOUT_S = 3
@@ -50,6 +51,7 @@ def load_each(names: tuple[str, ...], folder: Path | None, seed: Callable[[], No
     `seed` is called before each name: tasks that shuffle while they load then load as they do alone. UserError for a
     folder without tasks, an unknown name, a task that cannot be read or comes twice, and a data set out of reach.
     """
+    sandbox_templates()
     found: dict[str, Any] = {}
     by_name = tuple(name for name in names if not name.endswith(JSONL))
     manager = _manager(by_name, folder) if by_name else None
@@ -85,7 +87,35 @@ def _manager(names: tuple[str, ...], folder: Path | None) -> TaskManager:
         manager = _with_builtin(manager)
     for name in names:
         _require_known(name, manager, folder)
+    if folder is not None:
+        local = [entry for entry in _reached(manager, names) if _lies_in(entry, folder)]
+        require_trusted(local, folder)
+        for entry in local:
+            if entry.kind is Kind.TASK:
+                _anchor(entry)
     return manager
+
+
+def _reached(manager: TaskManager, names: tuple[str, ...]) -> list[Entry]:
+    """The entries of `names` and, where those are groups or tags, of all their members."""
+    found: dict[str, Entry] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        entry = manager.task_index.get(name)
+        if entry is None or name in found:
+            continue
+        found[name] = entry
+        if entry.kind is Kind.TAG:
+            waiting += entry.tags
+        elif entry.kind is Kind.GROUP:
+            members = (entry.cfg or {}).get("task") or []
+            waiting += [str(m.get("task")) if isinstance(m, dict) else m for m in members]
+    return list(found.values())
+
+
+def _lies_in(entry: Entry, folder: Path) -> bool:
+    return entry.yaml_path is not None and entry.yaml_path.is_relative_to(folder)
 
 
 def _by_name(manager: TaskManager | None, name: str) -> Any:
@@ -107,11 +137,7 @@ def _local(folder: Path) -> TaskManager:
     files = sorted(folder.glob("**/*.yaml"))
     if not files:
         raise UserError(f"There is no YAML task in {folder}: give a folder that holds lm-eval task files.")
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
-    for entry in manager.task_index.values():
-        if entry.kind is Kind.TASK:
-            _anchor(entry)
-    return manager
+    return TaskManager(include_path=str(folder), include_defaults=False)
 
 
 def _anchor(entry: Entry) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from prune_core import assets
+from prune_core.paths import given_path, is_folder
 from prune_core.reports import Metric, Outcomes, TaskScore
 from prune_core.specs import Evaluation
 from prune_core.types import Progress, Silent, UserError
@@ -111,8 +112,8 @@ def folder_of(task_folder: str | None) -> Path | None:
     """Where the task files are; None for lm-eval's own tasks alone. UserError for a folder that is not there."""
     if task_folder is None:
         return None
-    folder = assets.TASKS if task_folder == "demo" else Path(task_folder).expanduser()
-    if not folder.is_dir():
+    folder = assets.TASKS if task_folder == "demo" else given_path(task_folder)
+    if not is_folder(folder):
         raise UserError(f"The task folder {folder} does not exist: give a folder that holds lm-eval task files.")
     return folder.resolve()
 
