@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._ui.follow_theme import follow_theme
-from pages._ui.where import looked_at
-from prune_core.types import UserError
+from pages._ui.shared.follow_theme import follow_theme
+from pages._ui.shared.where import looked_at
+from prune_core.schema.errors import UserError
 
 # A file, since Streamlit fetches icons named by word from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")

@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from pages._ui import state
-from pages._ui.forms import calibration_form, model_form
-from pages._ui.next_step import next_step
-from pages._ui.progress import job_panel, watch
-from prune_core import jobs
-from prune_core.specs import InspectSpec
-from prune_core.types import LayerStats, ModelInfo, ModelRef, UserError
-from prune_core.wording import bytes_in_words, counted, seconds_in_words
+from pages._ui.shared.forms import calibration_form, model_form
+from pages._ui.shared.job_panel import job_panel, watch
+from pages._ui.shared.next_step import next_step
+from pages._ui.state import session
+from prune_core.pipeline.specs import InspectSpec
+from prune_core.schema.errors import UserError
+from prune_core.schema.inputs import ModelInfo, ModelRef
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.wording import bytes_in_words, counted, seconds_in_words
+from prune_core.store import jobs
 
 TITLE = "Measuring the layers"
 TOO_FEW = "**The cost of a cut needs at least 2 texts; in a .txt file blank lines divide them.** "
@@ -19,7 +21,7 @@ RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. It costs mor
 @st.cache_data(ttl=60, show_spinner="Reading the model's files")
 def model_info(ref: ModelRef) -> ModelInfo:
     """The model's size from its files, before anything is loaded. Raises UserError, which is not cached."""
-    spec, store = InspectSpec(ref), state.store()
+    spec, store = InspectSpec(ref), session.store()
     job = jobs.wait(store, jobs.submit(store, spec), timeout_s=3)
     while job.state not in jobs.FINISHED and not job.ahead:  # a worker that has just started takes a while
         job = jobs.wait(store, job.id, timeout_s=1)
@@ -54,16 +56,18 @@ def show_measured(stats: LayerStats, asked_for: int) -> None:
 
 st.title("Model")
 st.write("Choose a model and a text. LayerScope runs the text through once and compares what all layers put out.")
-now = state.workspace()
+now = session.workspace()
 left, right = st.columns(2, gap="large")
 with left:
     model = model_form(now.model)
 with right:
     calibration = calibration_form(now.calibration)
-    wanted = st.checkbox("Also measure RBF CKA (takes longer)", key=state.seed("rbf", bool(now.extras)), help=RBF_HELP)
-extras = state.EXTRAS if wanted else ()
+    wanted = st.checkbox(
+        "Also measure RBF CKA (takes longer)", key=session.seed("rbf", bool(now.extras)), help=RBF_HELP
+    )
+extras = session.EXTRAS if wanted else ()
 if (model, calibration, extras) != (now.model, now.calibration, now.extras):
-    state.update(model=model, calibration=calibration, extras=extras)
+    session.update(model=model, calibration=calibration, extras=extras)
     st.rerun()  # the line above the page names them
 
 if not model.path or not calibration.source:
@@ -74,17 +78,17 @@ try:
 except UserError as error:
     st.error(str(error), icon=":material/error:")
     st.stop()
-spec = state.workspace().measure_spec
+spec = session.workspace().measure_spec
 job_id = jobs.job_id(spec)
-measured = state.stats()
+measured = session.stats()
 if measured is not None:
     show_measured(measured, calibration.samples)
 if measured is None or not set(extras) <= set(measured.values):
-    job = jobs.status(state.store(), job_id)
+    job = jobs.status(session.store(), job_id)
     running = job is not None and job.state in ("queued", "running")
     label = "Load and measure" if measured is None else "Measure RBF CKA too"
     if st.button(label, type="primary", disabled=running, icon=":material/play_arrow:"):
-        jobs.submit(state.store(), spec)
+        jobs.submit(session.store(), spec)
         st.rerun()
     if running:
         watch(job_id, TITLE)

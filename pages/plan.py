@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from pages._ui import figures, state
-from pages._ui.choice import choice_bar, need_stats, preview_numbers
-from pages._ui.method_panel import method_panel
-from pages._ui.method_table import method_table
-from pages._ui.next_step import next_step
-from pages._ui.replace_panel import replace_panel
-from prune_core.types import Drop, DropPart, Plan, UserError
-from prune_core.wording import layers_without, plan_from_words, ranges
+from pages._ui import figures
+from pages._ui.plan.method_panel import method_panel
+from pages._ui.plan.method_table import method_table
+from pages._ui.plan.replace_panel import replace_panel
+from pages._ui.shared.choice import choice_bar, need_stats, preview_numbers
+from pages._ui.shared.next_step import next_step
+from pages._ui.state import session
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import Drop, DropPart, Plan
+from prune_core.schema.wording import layers_without, plan_from_words, ranges
 
 
 def edit_by_hand(plan: Plan) -> None:
@@ -29,7 +31,7 @@ def edit_by_hand(plan: Plan) -> None:
         if not c.form_submit_button("Apply", width="stretch"):
             return
     try:
-        state.choose(plan_from_words(plan.num_layers, layers, attention=attention, mlp=mlp))
+        session.choose(plan_from_words(plan.num_layers, layers, attention=attention, mlp=mlp))
     except UserError as error:
         st.error(str(error))
     else:
@@ -38,10 +40,10 @@ def edit_by_hand(plan: Plan) -> None:
 
 st.title("Plan")
 stats = need_stats()
-plan = state.plan(stats.num_layers)
+plan = session.plan(stats.num_layers)
 st.write("What will be cut, and what that costs before anything is built.")
 choice_bar(plan)
-st.plotly_chart(figures.layer_strip(plan.num_layers, plan, state.palette()), theme=None, width="stretch", key="strip")
+st.plotly_chart(figures.layer_strip(plan.num_layers, plan, session.palette()), theme=None, width="stretch", key="strip")
 left, right = st.columns(2, gap="large")
 with left:
     preview_numbers(plan, curve=True)
@@ -51,12 +53,12 @@ with left:
     else:
         next_step("redundancy", "Choose layers on the heat map")
 with right:
-    tried = state.previews()
+    tried = session.previews()
     now = next((seen for seen in reversed(tried) if seen.plan.edits == plan.edits), None)
     if tried:
         st.write("**Every cut tried on this model and text.** The best ones are low and to the right.")
         earlier = [seen for seen in tried if seen.plan.edits != plan.edits]
-        picture = figures.loss_preview(earlier, now, state.palette())
+        picture = figures.loss_preview(earlier, now, session.palette())
         st.plotly_chart(picture, theme=None, width="stretch", key="tried")
 
 by_method, compared, replaced = st.tabs(["Let a method choose", "Compare methods", "Replace instead of drop"])

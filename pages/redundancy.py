@@ -2,18 +2,19 @@
 
 import streamlit as st
 
-from pages._ui import figures, state
-from pages._ui.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
-from pages._ui.damage_view import damage_view
-from pages._ui.figures.map import in_sentence
-from pages._ui.heatmap import heatmap
-from pages._ui.next_step import next_step
-from pages._ui.patches import ON_MAPS, patches_tool
-from pages._ui.picking import blocks_of, cut_layers
-from pages._ui.sources import linked
-from prune_core.measures import Measure, blocks_passing, measure, measured, passing_cells
-from prune_core.types import Block, LayerStats, Plan, drop_plan
-from prune_core.wording import counted, named
+from pages._ui import figures
+from pages._ui.figures.similarity_map import in_sentence
+from pages._ui.map.heatmap import heatmap
+from pages._ui.map.picking import blocks_of, cut_layers
+from pages._ui.redundancy.drop_map_view import damage_view
+from pages._ui.redundancy.slm_groups import ON_MAPS, patches_tool
+from pages._ui.shared.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
+from pages._ui.shared.next_step import next_step
+from pages._ui.shared.sources import linked
+from pages._ui.state import session
+from prune_core.schema.measures import LayerStats, Measure, blocks_passing, measure, measured, passing_cells
+from prune_core.schema.plan import Block, Plan, drop_plan
+from prune_core.schema.wording import counted, named
 
 REPLACES, ADDS = "replaces the choice", "adds to the choice"
 
@@ -23,16 +24,16 @@ def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
     values = stats.values[what.name]
     low, high = what.limits
     sign = "at least" if what.alike_is_high else "at most"
-    if not st.toggle(f"Outline pairs whose {in_sentence(what)} is {sign} …", key=state.seed("threshold_on", False)):
+    if not st.toggle(f"Outline pairs whose {in_sentence(what)} is {sign} …", key=session.seed("threshold_on", False)):
         return None
-    key = state.seed(f"threshold_{what.name}", low + (high - low) * (0.9 if what.alike_is_high else 0.2))
+    key = session.seed(f"threshold_{what.name}", low + (high - low) * (0.9 if what.alike_is_high else 0.2))
     threshold = st.slider(f"{what.label} {sign}", low, high, step=(high - low) / 200, key=key)
     blocks = blocks_passing(what.name, values, threshold)
     layers = tuple(layer for start, stop in blocks for layer in range(start, stop))
     label = f"Choose {named(layers)}" if layers else "No block passes"
     method = f"{what.label} {sign} {threshold:.3f}"
     chosen = (drop_plan(stats.num_layers, layers, method),)
-    st.button(label, on_click=state.choose, args=chosen, disabled=not layers, width="stretch")
+    st.button(label, on_click=session.choose, args=chosen, disabled=not layers, width="stretch")
     return threshold
 
 
@@ -56,7 +57,7 @@ st.write(
     "little. **Click a cell, or drag a box, to choose the layers between the two states.**"
 )
 names = [m.name for m in measured(stats)]
-key = state.seed("measure", names[0], among=names)
+key = session.seed("measure", names[0], among=names)
 name = st.segmented_control("Measure", names, key=key, required=True, format_func=lambda n: measure(n).label)
 name = name or names[0]
 what, values = measure(name), stats.values[name]
@@ -65,8 +66,8 @@ st.caption(f"{what.what} Source: {linked(what.source)}. Measured on {stats.token
 
 left, right = map_and_side()
 with right:
-    adds = st.segmented_control("A click", (REPLACES, ADDS), key=state.seed("click", REPLACES), required=True) == ADDS
-    plan = state.plan(stats.num_layers)
+    adds = st.segmented_control("A click", (REPLACES, ADDS), key=session.seed("click", REPLACES), required=True) == ADDS
+    plan = session.plan(stats.num_layers)
     choice_bar(plan)
     preview_numbers(plan)
     if plan.edits:
@@ -80,11 +81,11 @@ with right:
     number_tool(plan, adds)
 with left:
     heatmap(
-        figures.similarity_map(stats, name, state.palette()),
+        figures.similarity_map(stats, name, session.palette()),
         key="map",
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
-        on_clear=lambda: state.choose(Plan(stats.num_layers)),
+        on_clear=lambda: session.choose(Plan(stats.num_layers)),
         chosen=blocks_of(cut_layers(plan)),
         passing=None if threshold is None else passing_cells(name, values, threshold),
         patches=patches,
@@ -96,8 +97,8 @@ st.write("Likeness is a guess at damage. This measures it: the loss without ever
 damage_view(stats, name, plan, adds)
 st.subheader("Block Influence")
 st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
-bars = figures.block_influence(stats, state.palette(), cut_layers(plan))
+bars = figures.block_influence(stats, session.palette(), cut_layers(plan))
 st.plotly_chart(bars, theme=None, width="stretch", key="bi")
 st.subheader("The best block of each size")
 st.write("For every number of layers to drop, the block whose two ends are most alike.")
-st.plotly_chart(figures.best_blocks(stats, name, state.palette()), theme=None, width="stretch", key="best")
+st.plotly_chart(figures.best_blocks(stats, name, session.palette()), theme=None, width="stretch", key="best")

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from pages._ui import state
-from pages._ui.next_step import next_step
-from pages._ui.runs_actions import action_bar, import_panel
-from pages._ui.runs_table import filter_bar, table
-from pages._ui.runs_trash import trash_panel, undo_bar
-from pages._ui.runs_view import pareto_view, show_ticked
-from prune_core import catalogue
+from pages._ui.runs.actions import action_bar, import_panel
+from pages._ui.runs.table import filter_bar, table
+from pages._ui.runs.trash import trash_panel, undo_bar
+from pages._ui.runs.view import pareto_view, show_ticked
+from pages._ui.shared.next_step import next_step
+from pages._ui.state import session
+from prune_core.store import catalogue
 
 VIEWS = ("Table", "Quality against cost")
 
-state.workspace()
+session.workspace()
 st.title("Runs")
-runs = catalogue.entries(state.store())
+runs = catalogue.entries(session.store())
 with st.container(horizontal=True, vertical_alignment="center"):
     st.write("Every run is kept, with all settings and figures." if runs else "Runs are kept here.")
     import_panel()
@@ -30,7 +30,7 @@ if not shown:
     st.stop()
 a, b = st.columns([3, 2], vertical_alignment="center")
 view = a.segmented_control(
-    "Show as", VIEWS, key=state.seed("runs_view", VIEWS[0]), required=True, label_visibility="collapsed"
+    "Show as", VIEWS, key=session.seed("runs_view", VIEWS[0]), required=True, label_visibility="collapsed"
 )
 b.caption(f"{len(shown):,} of {len(runs):,} runs. Figures are of the pruned models.", text_alignment="right")
 ticked = table(shown) if view == VIEWS[0] else pareto_view(shown)

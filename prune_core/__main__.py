@@ -5,9 +5,9 @@ The same specs, pipeline and store as the app, so whatever is run here shows up 
 
 import typer
 
-from prune_core.commands import choosing, comparing, keeping, looking, running
-from prune_core.commands.recipe import recipe
-from prune_core.types import UserError
+from prune_core.cli import choosing, comparing, keeping, looking, running
+from prune_core.cli.recipe import recipe
+from prune_core.schema.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.command()(looking.inspect)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from importlinter.cli import lint_imports
 
-from prune_core import jobs
-from prune_core.store import Store
+from prune_core.pipeline.house import open_store
+from prune_core.store import jobs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,7 +31,7 @@ sys.exit(f"imported: {heavy}" if heavy else 0)
     home = {**os.environ, "LAYERSCOPE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", code, *pages]
     done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=False)
-    jobs.stop_worker(Store(tmp_path))
+    jobs.stop_worker(open_store(tmp_path))
     assert done.returncode == 0, done.stderr
 
 

@@ -4,22 +4,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import log_softmax
 from transformers import PreTrainedModel
 
-from prune_core.divergence import kl_divergence
-from prune_core.evaluate.perplexity import (
-    Padded,
-    Window,
-    batches,
-    by_unit,
-    heldout_windows,
-    padded,
-    text_name,
-)
-from prune_core.ratio import ratio_stderr
-from prune_core.reports import Metric
-from prune_core.types import HeldOut, Progress, Silent, UserError
+from prune_core.evaluate.perplexity import Padded, Window, batches, by_unit, heldout_windows, read, text_name
+from prune_core.forward.losses import same_top, token_kl
+from prune_core.schema.errors import UserError
+from prune_core.schema.inputs import HeldOut
+from prune_core.schema.progress import Progress, Silent
+from prune_core.schema.reports import Metric
+from prune_core.schema.stats import ratio_stderr
 
 
 def agreement(
@@ -61,17 +54,17 @@ def window_agreement(
     sums = np.zeros((len(every), 2))
     progress.stage("agreement with the donor", len(every), "windows")
     for batch in batches(donor, every, models=2):
-        sums[batch] = _batch(donor, pruned, padded([every[i] for i in batch]))
+        sums[batch] = _batch(donor, pruned, read([every[i] for i in batch]))
         progress.advance(len(batch))
     return sums
 
 
 @torch.inference_mode()
-def _batch(donor: PreTrainedModel, pruned: PreTrainedModel, read: Padded) -> np.ndarray:
-    ours, theirs = read.logits(donor), read.logits(pruned).to(donor.device)
-    sums = np.zeros((len(read.ids), 2))
-    for row, target in read.chunks(donor.device):
-        p, q = (log_softmax(logits[row, target - 1 - read.first].float(), -1) for logits in (ours, theirs))
-        both = torch.stack((kl_divergence(p, q), (p.argmax(-1) == q.argmax(-1)).double()), 1)
+def _batch(donor: PreTrainedModel, pruned: PreTrainedModel, windows: Padded) -> np.ndarray:
+    ours, theirs = windows.logits(donor), windows.logits(pruned).to(donor.device)
+    sums = np.zeros((len(windows.batch.input_ids), 2))
+    for row, target in windows.chunks(donor.device):
+        p, q = (logits[row, target - 1 - windows.first] for logits in (ours, theirs))
+        both = torch.stack((token_kl(p, q), same_top(p, q).double()), 1)
         np.add.at(sums, row.cpu().numpy(), both.cpu().numpy())
     return sums

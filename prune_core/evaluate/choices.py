@@ -12,9 +12,10 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from prune_core.evaluate.tasks import ACCURACIES, chance, choose_tasks
-from prune_core.skills import Skill
-from prune_core.specs import Evaluation
-from prune_core.types import Progress, UserError
+from prune_core.schema.errors import UserError
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.progress import Progress
+from prune_core.schema.skill_map import Skill
 
 Right = dict[tuple[str, str], np.ndarray]
 """For each (task, metric), float64 [items]: 1 where the model chooses the right answer, else 0."""

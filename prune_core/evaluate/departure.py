@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from prune_core.divergence import kl_divergence
-from prune_core.evaluate.forward import tail_logits
 from prune_core.evaluate.generate import text_after
-from prune_core.texts import Departure, Token
-from prune_core.types import UserError
+from prune_core.forward import losses
+from prune_core.forward.calling import tail_logits
+from prune_core.schema.continuations import Departure, Token
+from prune_core.schema.errors import UserError
 
 
 @torch.inference_mode()
@@ -22,7 +22,7 @@ def log_probabilities(model: PreTrainedModel, ids: list[int], written: list[int]
         return torch.zeros(0, model.config.get_text_config().vocab_size)
     whole = torch.tensor([ids + written[:-1]], device=model.device)
     logits, _ = tail_logits(model, whole, len(written), use_cache=False)
-    log = logits[0].float().log_softmax(-1)
+    log = losses.log_probabilities(logits[0])
     if log.isnan().any():
         raise UserError(f"The model's predictions are not numbers in {model.dtype}: choose float32 for it.")
     return log
@@ -35,7 +35,7 @@ def scored_tokens(
 
     `donor`, `pruned`: float32 [n, V], of `log_probabilities`.
     """
-    kl = kl_divergence(donor, pruned).clamp_min(0).tolist()
+    kl = losses.kl_divergence(donor, pruned).clamp_min(0).tolist()
     tops = [log.argmax(-1).tolist() for log in (donor, pruned)]
     return tuple(
         Token(

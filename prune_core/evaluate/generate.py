@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from prune_core.evaluate.forward import require_context, tail_logits
-from prune_core.reports import Continuation
-from prune_core.types import Progress, Silent, UserError
+from prune_core.forward.calling import require_context, tail_logits
+from prune_core.schema.errors import UserError
+from prune_core.schema.progress import Progress, Silent
+from prune_core.schema.reports import Continuation
 
 HALF_CHARACTER = "\ufffd"
 """What decoding puts where the bytes of a character are not all there yet."""

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from prune_core.types import Progress, UserError
+from prune_core.schema.errors import UserError
+from prune_core.schema.progress import Progress
 
 BATCH = 64
 LOGIT_BYTES = 2**31

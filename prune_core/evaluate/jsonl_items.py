@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prune_core.paths import given_path, is_file
-from prune_core.types import UserError
+from prune_core.schema.errors import UserError
+from prune_core.schema.paths import given_path, is_file
 
 JSONL = ".jsonl"
 

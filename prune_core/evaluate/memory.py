@@ -11,11 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel
 
-from prune_core.evaluate.forward import require_context, synchronise, tail_logits
 from prune_core.evaluate.generate import greedy
-from prune_core.reports import Metric
-from prune_core.specs import SpeedSettings
-from prune_core.types import UserError
+from prune_core.forward.calling import require_context, synchronise, tail_logits
+from prune_core.schema.errors import UserError
+from prune_core.schema.evaluation import SpeedSettings
+from prune_core.schema.reports import Metric
 
 CACHE_PROBE = (2, 4)
 """Two sequence lengths whose caches are compared, so that states of constant size do not count as growth; both are

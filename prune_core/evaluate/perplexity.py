@@ -17,13 +17,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from prune_core.evaluate.forward import require_context, tail_logits
-from prune_core.ratio import ratio_stderr
-from prune_core.reports import Metric
-from prune_core.types import HeldOut, Progress, Silent, UserError
+from prune_core.data.batches import Batch, longest_first, padded
+from prune_core.forward.calling import require_context, tail_logits
+from prune_core.forward.losses import token_nll
+from prune_core.schema.errors import UserError
+from prune_core.schema.inputs import HeldOut
+from prune_core.schema.progress import Progress, Silent
+from prune_core.schema.reports import Metric
+from prune_core.schema.stats import ratio_stderr
 
 CPU_BATCH_TOKENS = 2048
 GPU_BATCH_TOKENS = 32768
@@ -123,11 +126,8 @@ def window_losses(model: PreTrainedModel, every: list[Window], progress: Progres
 
 def batches(model: PreTrainedModel, every: list[Window], models: int = 1) -> Iterator[list[int]]:
     """The numbers of the windows that share a forward pass of `models` models, the longest first."""
-    order = sorted(range(len(every)), key=lambda i: (-len(every[i].tokens), -every[i].scored))
-    while order:
-        size = max(1, _batch_size(model, every[order[0]]) // models)
-        yield order[:size]
-        order = order[size:]
+    sizes = [(len(window.tokens), window.scored) for window in every]
+    return longest_first(sizes, lambda place: _batch_size(model, every[place]) // models)
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,14 @@ class Padded:
     """A batch of windows. `rows`, `targets`: of each scored token, its window and its place there; `first`: the least
     place whose logits are needed."""
 
-    ids: torch.Tensor
-    mask: torch.Tensor
+    batch: Batch
     rows: list[int]
     targets: list[int]
     first: int
 
     def logits(self, model: PreTrainedModel) -> torch.Tensor:
         """[B, T - first, V], in the model's dtype and on its device."""
-        ids, mask = self.ids.to(model.device), self.mask.to(model.device)
+        ids, mask = self.batch.input_ids.to(model.device), self.batch.attention_mask.to(model.device)
         return tail_logits(model, ids, ids.shape[1] - self.first, attention_mask=mask, use_cache=False)[0]
 
     def chunks(self, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -153,24 +152,21 @@ class Padded:
             yield torch.tensor(self.rows[part], device=device), torch.tensor(self.targets[part], device=device)
 
 
-def padded(batch: list[Window]) -> Padded:
+def read(batch: list[Window]) -> Padded:
     """The windows padded on the right, so no padding is ever before a token that counts."""
-    length = max(len(w.tokens) for w in batch)
-    ids = torch.tensor([w.tokens + [0] * (length - len(w.tokens)) for w in batch])
-    mask = torch.tensor([[1] * len(w.tokens) + [0] * (length - len(w.tokens)) for w in batch])
     rows = [i for i, w in enumerate(batch) for _ in range(w.scored)]
     targets = [t for w in batch for t in range(len(w.tokens) - w.scored, len(w.tokens))]
-    return Padded(ids, mask, rows, targets, min(targets) - 1)
+    return Padded(padded([torch.tensor(w.tokens) for w in batch]), rows, targets, min(targets) - 1)
 
 
 @torch.inference_mode()
 def _batch_losses(model: PreTrainedModel, batch: list[Window]) -> np.ndarray:
     """Summed loss of each window, float64 [B]; softmax in float32 on a chunk of rows at a time, sums in float64."""
-    read = padded(batch)
-    logits, ids = read.logits(model), read.ids.to(model.device)
+    windows = read(batch)
+    logits, ids = windows.logits(model), windows.batch.input_ids.to(model.device)
     sums = np.zeros(len(batch))
-    for row, target in read.chunks(model.device):
-        nll = cross_entropy(logits[row, target - 1 - read.first].float(), ids[row, target], reduction="none")
+    for row, target in windows.chunks(model.device):
+        nll = token_nll(logits[row, target - 1 - windows.first], ids[row, target])
         np.add.at(sums, row.cpu().numpy(), nll.cpu().double().numpy())
     return sums
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prune_core.reports import Metric, Outcomes, Retention
+from prune_core.schema.reports import Metric, Outcomes, Retention
 
 DRAWS = 10_000
 SEED = 0

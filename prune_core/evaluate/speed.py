@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from prune_core.evaluate.forward import require_context, synchronise, where
 from prune_core.evaluate.generate import greedy
-from prune_core.reports import Metric
-from prune_core.specs import SpeedSettings
-from prune_core.types import Progress, Silent, UserError
+from prune_core.forward.calling import require_context, synchronise, where
+from prune_core.schema.errors import UserError
+from prune_core.schema.evaluation import SpeedSettings
+from prune_core.schema.progress import Progress, Silent
+from prune_core.schema.reports import Metric
 
 SEED = 0
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prune_core.ratio import ratio_stderr
-from prune_core.reports import Metric, Outcomes
+from prune_core.schema.reports import Metric, Outcomes
+from prune_core.schema.stats import ratio_stderr
 
 
 def stability(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) -> tuple[Metric, ...]:

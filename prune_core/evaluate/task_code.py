@@ -15,8 +15,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lm_eval.api.registry import metric_registry
 from lm_eval.tasks._index import Entry, Kind
 
-from prune_core import assets
-from prune_core.types import UserError
+from prune_core.schema import demo
+from prune_core.schema.errors import UserError
 
 TRUST = "LAYERSCOPE_TRUST_TASKS"
 """Folders whose task files may run their own code, parted as in PATH."""
@@ -27,7 +27,7 @@ PYTHON_TAG = "tag:yaml.org,2002:python/"
 def is_trusted(folder: Path) -> bool:
     """Whether task files in `folder` may run code: the demo's, which ship here, and those that the user named."""
     named = filter(None, os.environ.get(TRUST, "").split(os.pathsep))
-    return any(folder.resolve().is_relative_to(Path(each).resolve()) for each in (*named, assets.TASKS))
+    return any(folder.resolve().is_relative_to(Path(each).resolve()) for each in (*named, demo.TASKS))
 
 
 def require_trusted(entries: Iterable[Entry], folder: Path) -> None:

@@ -24,7 +24,7 @@ from lm_eval.tasks.manager import TaskDict
 from prune_core.evaluate.jsonl_items import JSONL, jsonl_file
 from prune_core.evaluate.jsonl_task import jsonl_task
 from prune_core.evaluate.task_code import require_trusted, sandbox_templates
-from prune_core.types import UserError
+from prune_core.schema.errors import UserError
 
 HUB_TIMEOUT_S = 3
 UNREADABLE = (

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel
 
-from prune_core import assets
-from prune_core.paths import given_path, is_folder
-from prune_core.reports import Metric, Outcomes, TaskScore
-from prune_core.specs import Evaluation
-from prune_core.types import Progress, Silent, UserError
+from prune_core.schema import demo
+from prune_core.schema.errors import UserError
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.paths import given_path, is_folder
+from prune_core.schema.progress import Progress, Silent
+from prune_core.schema.reports import Metric, Outcomes, TaskScore
 
 ACCURACIES = ("acc", "acc_norm")
 """Share of right choices, by log-likelihood and by log-likelihood per byte: the metrics on which guessing scores."""
@@ -112,7 +113,7 @@ def folder_of(task_folder: str | None) -> Path | None:
     """Where the task files are; None for lm-eval's own tasks alone. UserError for a folder that is not there."""
     if task_folder is None:
         return None
-    folder = assets.TASKS if task_folder == "demo" else given_path(task_folder)
+    folder = demo.TASKS if task_folder == "demo" else given_path(task_folder)
     if not is_folder(folder):
         raise UserError(f"The task folder {folder} does not exist: give a folder that holds lm-eval task files.")
     return folder.resolve()

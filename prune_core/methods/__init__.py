@@ -14,7 +14,7 @@ from prune_core.methods.shortened_llama import ShortenedLoss, ShortenedTaylor
 from prune_core.methods.shortgpt import ShortGPT
 from prune_core.methods.sleb import SLEB
 from prune_core.methods.slm import SlidingLayerMerging
-from prune_core.types import UserError
+from prune_core.schema.errors import UserError
 
 METHODS: tuple[type[Method], ...] = (
     ShortGPT,

@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
-from prune_core.types import PARTS, DropPart, LayerStats, Part, Plan, UserError, drop_plan
+from prune_core.schema.errors import UserError
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.plan import PARTS, DropPart, Part, Plan, drop_plan
 
 Needs = Literal["nothing", "similarity", "search"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prune_core.methods.base import Evidence, Method, setting, unprotected
-from prune_core.types import Plan, drop_plan
+from prune_core.schema.plan import Plan, drop_plan
 
 
 @dataclass(frozen=True)

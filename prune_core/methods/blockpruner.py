@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from prune_core.methods.base import Evidence, Method, Step, drop_parts, setting
-from prune_core.types import PARTS, Part, Plan
+from prune_core.schema.plan import PARTS, Part, Plan
 
 
 @dataclass(frozen=True)

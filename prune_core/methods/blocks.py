@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from prune_core.measures import alike
 from prune_core.methods.base import Evidence, Method, drop_block, setting, unprotected
-from prune_core.types import Plan, drop_plan
+from prune_core.schema.measures import alike
+from prune_core.schema.plan import Plan, drop_plan
 
 
 def most_alike_block(evidence: Evidence, measure: str, size: int) -> Plan:

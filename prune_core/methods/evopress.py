@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 
 from prune_core.methods.base import Evidence, Method, Step, setting
-from prune_core.types import Plan, drop_plan
+from prune_core.schema.plan import Plan, drop_plan
 
 Gone = frozenset[int]
 """A search point: the layers that are dropped, always as many as the budget."""

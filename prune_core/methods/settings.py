@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 from prune_core.methods.base import Method
-from prune_core.types import UserError
+from prune_core.schema.errors import UserError
 
 EMPTY = ("", "none", "auto")
 """How an open setting is written in words."""

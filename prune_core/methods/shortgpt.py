@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from prune_core.measures import block_influence
 from prune_core.methods.base import Evidence, Method, drop_lowest
-from prune_core.types import Plan
+from prune_core.schema.measures import block_influence
+from prune_core.schema.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from prune_core.methods.base import Evidence, Method, Step, setting, unprotected
-from prune_core.types import Plan, drop_plan
+from prune_core.schema.plan import Plan, drop_plan
 
 
 @dataclass(frozen=True)

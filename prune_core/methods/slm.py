@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from prune_core.methods.base import Evidence, Method, Step, setting
 from prune_core.methods.threshold import Trial, decide, words
-from prune_core.types import Merge, Plan, UserError
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import Merge, Plan
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from prune_core.methods.base import Evidence, Step
-from prune_core.types import Plan, UserError
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import Plan
 
 CLOSE = 1e-4
 """Thresholds nearer than this are one: no calibration text tells them apart."""

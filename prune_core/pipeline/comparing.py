@@ -8,19 +8,21 @@ from importlib.metadata import version
 
 import torch
 
-from prune_core import export
-from prune_core.fingerprint import fingerprint
-from prune_core.model import LoadedModel, load
+from prune_core.cut import mergekit
+from prune_core.cut.build import build
+from prune_core.cut.edits import check_buildable
+from prune_core.cut.replacements.files import REPLACEMENT, load_weights
+from prune_core.export.folder import export, write_card
+from prune_core.model.load import LoadedModel, load
 from prune_core.pipeline.measuring import compare, prepare
 from prune_core.pipeline.planning import fitted_file
-from prune_core.replacements.files import REPLACEMENT, load_weights
-from prune_core.residents import Resident
-from prune_core.specs import RunResult, RunSpec
-from prune_core.store import ORIGIN, Store, whole
-from prune_core.transform import mergekit
-from prune_core.transform.edits import check_buildable
-from prune_core.transform.surgery import build
-from prune_core.types import Progress, UserError
+from prune_core.pipeline.residents import Resident
+from prune_core.schema.errors import UserError
+from prune_core.schema.fingerprint import fingerprint
+from prune_core.schema.progress import Progress
+from prune_core.schema.run import RunResult, RunSpec
+from prune_core.store.files import whole
+from prune_core.store.store import ORIGIN, Store
 
 CHECKPOINT = "checkpoint"
 
@@ -42,7 +44,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
         started = time.monotonic()
         built = build(donor.model, spec.plan, "cpu", load_weights(fitted)).to(getattr(torch, donor.info.stored_dtype))
         progress.advance()
-        export.export(built, donor.tokenizer, folder, spec, notes=_mergekit(spec, donor))
+        export(built, donor.tokenizer, folder, spec, notes=_mergekit(spec, donor))
         del built
         took = time.monotonic() - started
     pruned_ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
@@ -50,7 +52,7 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
 
     before, after, agreed = compare(store, run_id, spec, asked, donor, pruned, folder, progress)
     result = RunResult(before, after, CHECKPOINT, _versions(donor), time.monotonic() - begun, agreed, took)
-    export.write_card(folder, spec, result)
+    write_card(folder, spec, result)
     return result
 
 

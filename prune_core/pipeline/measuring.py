@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from prune_core.data import heldout_documents
+from prune_core.data.calibration import heldout_documents
 from prune_core.evaluate.agreement import agreement
 from prune_core.evaluate.generate import continuations
 from prune_core.evaluate.memory import memory
@@ -21,12 +21,15 @@ from prune_core.evaluate.retention import Group, retained_performance, retention
 from prune_core.evaluate.speed import speed
 from prune_core.evaluate.stability import stability
 from prune_core.evaluate.tasks import Chosen, choose_tasks, group_metrics, score_task
-from prune_core.fingerprint import fingerprint
-from prune_core.model import LoadedModel
-from prune_core.reports import Agreement, Continuation, Metric, Outcomes, Report, TaskScore
-from prune_core.specs import Evaluation, RunSpec
-from prune_core.store import Store
-from prune_core.types import Calibration, Plan, Progress
+from prune_core.model.load import LoadedModel
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.fingerprint import fingerprint
+from prune_core.schema.inputs import Calibration
+from prune_core.schema.plan import Plan
+from prune_core.schema.progress import Progress
+from prune_core.schema.reports import Agreement, Continuation, Metric, Outcomes, Report, TaskScore
+from prune_core.schema.run import RunSpec
+from prune_core.store.store import Store
 
 DONOR, PRUNED = "donor", "pruned"
 NOTHING = Evaluation(tasks=(), task_folder=None, prompts=())

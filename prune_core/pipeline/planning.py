@@ -8,17 +8,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from prune_core import jobs
-from prune_core.damage import DropMap
-from prune_core.data import Batch, calibration_batches
-from prune_core.dropmap import measure_drops
-from prune_core.evidence import Search, regrouped, search_batch
+from prune_core.cut.build import check_supported
+from prune_core.cut.preview import preview, sequence_losses
+from prune_core.cut.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
+from prune_core.cut.replacements.fit_plan import Curves, fit_plan
+from prune_core.data.calibration import Batch, calibration_batches
+from prune_core.measure.drop_map import measure_drops
+from prune_core.measure.similarity.one_pass import measure_all
 from prune_core.methods import Measured
-from prune_core.replacements import Curves, fit_plan
-from prune_core.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
-from prune_core.residents import Resident
-from prune_core.similarity import measure_all
-from prune_core.specs import (
+from prune_core.pipeline.residents import Resident
+from prune_core.pipeline.specs import (
     DropMapSpec,
     MeasureSpec,
     PlanResult,
@@ -26,13 +25,19 @@ from prune_core.specs import (
     PreviewSpec,
     ReplaceResult,
     ReplaceSpec,
-    RunSpec,
     TextSpec,
 )
-from prune_core.store import Store, read_json, write_text
-from prune_core.transform.preview import preview, sequence_losses
-from prune_core.transform.surgery import check_supported
-from prune_core.types import Calibration, LayerStats, Plan, Preview, Progress, Replace
+from prune_core.schema.drop_map import DropMap
+from prune_core.schema.inputs import Calibration
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.plan import Plan, Replace
+from prune_core.schema.progress import Progress
+from prune_core.schema.reports import Preview
+from prune_core.schema.run import RunSpec
+from prune_core.search.evidence import Search, regrouped, search_batch
+from prune_core.store import jobs
+from prune_core.store.files import read_json, write_text
+from prune_core.store.store import Store
 
 BATCH_TOKENS = 4096  # of one forward pass; results do not depend on it
 PLANS = "plans.json"

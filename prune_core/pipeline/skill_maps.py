@@ -5,14 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from prune_core.cut.build import check_supported
+from prune_core.cut.preview import planned
 from prune_core.evaluate.choices import Choices, choices
-from prune_core.residents import Resident
-from prune_core.skills import SkillMap
-from prune_core.specs import Evaluation, SkillMapSpec
-from prune_core.store import Store
-from prune_core.transform.preview import planned
-from prune_core.transform.surgery import check_supported
-from prune_core.types import Block, Progress, UserError, drop_plan
+from prune_core.pipeline.residents import Resident
+from prune_core.pipeline.specs import SkillMapSpec
+from prune_core.schema.errors import UserError
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.plan import Block, drop_plan
+from prune_core.schema.progress import Progress
+from prune_core.schema.skill_map import SkillMap
+from prune_core.store.store import Store
 
 
 def map_skills(store: Store, run_id: str, resident: Resident, spec: SkillMapSpec, progress: Progress) -> SkillMap:

@@ -9,16 +9,18 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from prune_core.cut.preview import planned
+from prune_core.cut.replacements.files import load_weights
 from prune_core.evaluate.departure import first_departure, log_probabilities, scored_tokens
 from prune_core.evaluate.generate import new_text, prompt_ids, text_after, text_so_far
 from prune_core.pipeline.planning import fitted_file
-from prune_core.replacements.files import load_weights
-from prune_core.residents import Resident, Residents
-from prune_core.specs import RunResult, TextSpec
-from prune_core.store import Store
-from prune_core.texts import TextPair, Texts
-from prune_core.transform.preview import planned
-from prune_core.types import Progress, UserError
+from prune_core.pipeline.residents import Resident, Residents
+from prune_core.pipeline.specs import TextSpec
+from prune_core.schema.continuations import TextPair, Texts
+from prune_core.schema.errors import UserError
+from prune_core.schema.progress import Progress
+from prune_core.schema.run import RunResult
+from prune_core.store.store import Store
 
 SHOW_EVERY_S = 0.2
 TURN = 8

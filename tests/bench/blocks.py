@@ -7,12 +7,12 @@ compares them at all tokens. Ours is one pass for all sizes, cosine and angle at
 import torch
 from torch import Tensor, nn
 
-from prune_core import capture
-from prune_core.measures import best_blocks
-from prune_core.similarity.tokens import TokenMeasures
+from prune_core.forward import capture
+from prune_core.measure.similarity.tokens import TokenMeasures
+from prune_core.schema.measures import best_blocks
 from tests.bench.random_llama import as_loaded, random_llama
 from tests.bench.searching import done, forward_row, padded, random_sentences, show, sizes
-from tests.core.methods.literal import states
+from tests.methods.literal import states
 
 
 def main() -> None:

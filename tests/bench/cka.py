@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prune_core import capture
-from prune_core.similarity.cka import centre, hsic_of_pairs
-from prune_core.similarity.rbf import rbf_hsic_of_pairs
+from prune_core.forward import capture
+from prune_core.measure.similarity.cka import centre, hsic_of_pairs
+from prune_core.measure.similarity.rbf import rbf_hsic_of_pairs
 from tests.bench.random_llama import Cost, as_loaded, cost, random_batch, random_llama
 
 

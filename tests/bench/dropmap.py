@@ -15,11 +15,12 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from prune_core import capture, dropmap
-from prune_core.capture import Batch
-from prune_core.damage import DropMap, block_cells, real_blocks
-from prune_core.transform.preview import planned, sequence_losses
-from prune_core.types import drop_plan
+from prune_core.cut.preview import planned, sequence_losses
+from prune_core.data.batches import Batch
+from prune_core.forward import capture
+from prune_core.measure import drop_map
+from prune_core.schema.drop_map import DropMap, block_cells, real_blocks
+from prune_core.schema.plan import drop_plan
 from tests.bench.random_llama import Cost, as_loaded, cost, random_batch, random_llama
 
 
@@ -88,7 +89,7 @@ def our_map(model, batch: Batch) -> tuple[DropMap, Cost, int]:
     """The map, its cost, and how many layers were run for each chunk, counted at their MLPs."""
     chunks: list[DropMap] = []
     with counting(model) as runs, cost() as found:
-        drops = dropmap.measure_drops(model, [batch], keep=chunks.append)
+        drops = drop_map.measure_drops(model, [batch], keep=chunks.append)
     return drops, found, len(runs) // len(chunks)
 
 

@@ -3,12 +3,12 @@
 F is a pass a sentence at a time, as the published code makes them. Decisions and merged weights must be equal.
 """
 
-from prune_core.evidence import Search
+from prune_core.cut.build import build
 from prune_core.methods.laco import LaCo
-from prune_core.transform.surgery import build
+from prune_core.search.evidence import Search
 from tests.bench.random_llama import as_loaded
 from tests.bench.searching import alike_llama, done, forward_row, one_by_one, padded, random_sentences, show, sizes
-from tests.core.methods import literal
+from tests.methods import literal
 
 LENGTHS = [12, 21, 19, 11, 18]
 """Tokens of the released code's five sentences, about."""

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from prune_core import assets, capture
-from prune_core.capture import Batch
-from prune_core.model import LoadedModel, load
-from prune_core.similarity import measure_all
-from prune_core.similarity.cka import MinibatchCKA
-from prune_core.similarity.tokens import TokenMeasures
-from prune_core.types import ModelRef
+from prune_core.data.batches import Batch
+from prune_core.forward import capture
+from prune_core.measure.similarity.cka import MinibatchCKA
+from prune_core.measure.similarity.one_pass import measure_all
+from prune_core.measure.similarity.tokens import TokenMeasures
+from prune_core.model.load import LoadedModel, load
+from prune_core.schema import demo
+from prune_core.schema.inputs import ModelRef
 from tests.bench.random_llama import as_loaded, cost, random_batch, random_llama
 
 BAR = 1.25
@@ -48,7 +49,7 @@ def main() -> None:
 
 def models(options: argparse.Namespace) -> Iterator[tuple[str, LoadedModel]]:
     """The demo model, where it is there, and a random 32-layer Llama of hidden size 512."""
-    if options.only != "random" and (assets.DEMO_MODEL / "config.json").is_file():
+    if options.only != "random" and (demo.DEMO_MODEL / "config.json").is_file():
         yield "demo model", load(ModelRef("demo", device=options.device, dtype=options.dtype))
     if options.only != "demo":
         model = random_llama()

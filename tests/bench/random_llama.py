@@ -14,9 +14,10 @@ import psutil
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from prune_core.capture import Batch
-from prune_core.model import LoadedModel, find_stack
-from prune_core.types import ModelInfo, ModelRef
+from prune_core.data.batches import Batch
+from prune_core.model.load import LoadedModel
+from prune_core.model.stack import find_stack
+from prune_core.schema.inputs import ModelInfo, ModelRef
 
 
 def random_llama(layers: int = 32, hidden: int = 512, vocab: int = 8192, seed: int = 0) -> LlamaForCausalLM:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from prune_core import capture
-from prune_core.capture import Batch
+from prune_core.data.batches import Batch
+from prune_core.forward import capture
 from tests.bench.random_llama import as_loaded, cost, random_llama
 
 T = TypeVar("T")

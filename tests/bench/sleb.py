@@ -1,10 +1,10 @@
 """python -m tests.bench.sleb: SLEB against its published loop, a whole forward pass for each candidate, in one run."""
 
-from prune_core.evidence import Search
 from prune_core.methods.sleb import SLEB
+from prune_core.search.evidence import Search
 from tests.bench.random_llama import as_loaded, random_llama
 from tests.bench.searching import done, forward_row, one_by_one, padded, random_sentences, show, sizes
-from tests.core.methods import literal
+from tests.methods import literal
 
 
 def main() -> None:

@@ -3,12 +3,12 @@
 The published loop copies the model for each candidate and evaluates a window of one layer after each merge.
 """
 
-from prune_core.evidence import Search
 from prune_core.methods.slm import SlidingLayerMerging
+from prune_core.search.evidence import Search
 from tests.bench.laco import weights
 from tests.bench.random_llama import as_loaded
 from tests.bench.searching import alike_llama, done, forward_row, one_by_one, padded, random_sentences, show, sizes
-from tests.core.methods import literal
+from tests.methods import literal
 
 
 def main() -> None:

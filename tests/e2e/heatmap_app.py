@@ -6,10 +6,10 @@
 import streamlit as st
 
 from pages._ui.figures import block_influence, similarity_map
-from pages._ui.follow_theme import follow_theme, theme_type
-from pages._ui.heatmap import heatmap
-from pages._ui.theme import palette
-from prune_core.types import Block
+from pages._ui.map.heatmap import heatmap
+from pages._ui.shared.follow_theme import follow_theme, theme_type
+from pages._ui.shared.theme import palette
+from prune_core.schema.plan import Block
 from tests.pages.synthetic import synthetic
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from pages._ui.state import Workspace
-from prune_core import jobs
-from prune_core.serial import dumps
-from prune_core.specs import MeasureSpec
-from prune_core.store import Store, write_text
-from prune_core.types import Calibration, ModelRef, drop_plan
+from pages._ui.state.session import Workspace
+from prune_core.pipeline.house import open_store
+from prune_core.pipeline.specs import MeasureSpec
+from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.plan import drop_plan
+from prune_core.schema.serial import dumps
+from prune_core.store import jobs
+from prune_core.store.files import write_text
+from prune_core.store.store import Store
 from tests.e2e.conftest import AppServer
 from tests.e2e.driver import open_page, strangers
 
@@ -24,7 +27,7 @@ LITTLE = Calibration(samples=4, seq_len=32)
 @contextmanager
 def measured_store(folder: Path) -> Iterator[Store]:
     """A store whose last session measured a little text of the demo and chose layers 9 to 12."""
-    store = Store(folder)
+    store = open_store(folder)
     job = jobs.wait(store, jobs.submit(store, MeasureSpec(ModelRef(), LITTLE)), LONG_MS / 1000)
     assert job.state == "done", job.error
     chosen = Workspace(calibration=LITTLE, chosen={"demo": drop_plan(LAYERS, [9, 10, 11, 12])})

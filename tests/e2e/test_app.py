@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from prune_core import jobs
-from prune_core.store import Store
+from prune_core.pipeline.house import open_store
+from prune_core.store import jobs
+from prune_core.store.store import Store
 from tests.e2e.conftest import AppServer
 from tests.e2e.driver import click_cell, drag_cells, settle, wait_for_map
 from tests.e2e.story import LONG_MS, offline_tab, says
@@ -18,7 +19,7 @@ STATES = 17
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = Store(tmp_path_factory.mktemp("home"))
+    store = open_store(tmp_path_factory.mktemp("home"))
     yield store
     jobs.stop_worker(store)
 

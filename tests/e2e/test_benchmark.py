@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from prune_core.store import Store
+from prune_core.store.store import Store
 from tests.e2e.conftest import AppServer
 from tests.e2e.driver import settle
 from tests.e2e.story import LAYERS, LONG_MS, measured_store, offline_tab

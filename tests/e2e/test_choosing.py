@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from prune_core import jobs
 from prune_core.methods import METHODS, Measured
-from prune_core.specs import MeasureSpec, PlanSpec, PreviewSpec, ReplaceResult
-from prune_core.store import Store
-from prune_core.types import LayerStats, ModelRef, Preview
+from prune_core.pipeline.specs import MeasureSpec, PlanSpec, PreviewSpec, ReplaceResult
+from prune_core.schema.inputs import ModelRef
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.reports import Preview
+from prune_core.store import jobs
+from prune_core.store.store import Store
 from tests.e2e.conftest import AppServer
 from tests.e2e.driver import settle
 from tests.e2e.story import LAYERS, LITTLE, LONG_MS, measured_store, offline_tab, says

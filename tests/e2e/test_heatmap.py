@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages._ui.theme import DARK, LIGHT
+from pages._ui.shared.theme import DARK, LIGHT
 from tests.e2e.conftest import AppServer, both_widths
 from tests.e2e.driver import (
     TIMEOUT_MS,

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from prune_core import catalogue
-from prune_core.store import Store
-from tests.core.stored import keep_run, result
+from prune_core.pipeline.house import open_store
+from prune_core.store import catalogue
+from prune_core.store.store import Store
 from tests.e2e.conftest import AppServer
 from tests.e2e.driver import settle
 from tests.e2e.story import offline_tab
+from tests.fixtures.stored import keep_run, result
 
 HEAD_PX, ROW_PX, BOX_PX = 38, 35, 18
 """Where the table draws its rows and their boxes: its cells are a canvas."""
@@ -20,7 +21,7 @@ HEAD_PX, ROW_PX, BOX_PX = 38, 35, 18
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    store = Store(tmp_path_factory.mktemp("home"))
+    store = open_store(tmp_path_factory.mktemp("home"))
     for number in range(4):
         keep_run(store, number, measured=result(2.0 - number / 4))
     return store

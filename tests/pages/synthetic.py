@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from prune_core.measures import MEASURES
-from prune_core.types import LayerStats
+from prune_core.schema.measures import MEASURES, LayerStats
 
 
 def synthetic(states: int) -> LayerStats:

@@ -5,15 +5,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages._ui.figures.departure import departure
-from pages._ui.figures.skills import skill_map
-from pages._ui.state import Workspace
-from pages._ui.theme import DARK, LIGHT
-from prune_core import jobs
-from prune_core.skills import Skill, SkillMap
-from prune_core.specs import Job, SkillMapSpec, TextSpec
-from prune_core.store import Store
-from prune_core.texts import Departure, TextPair, Texts, Token
-from prune_core.types import Calibration, ModelRef, drop_plan
+from pages._ui.figures.skill_map import skill_map
+from pages._ui.shared.theme import DARK, LIGHT
+from pages._ui.state.session import Workspace
+from prune_core.pipeline.specs import SkillMapSpec, TextSpec
+from prune_core.schema.continuations import Departure, TextPair, Texts, Token
+from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.job import Job
+from prune_core.schema.plan import drop_plan
+from prune_core.schema.skill_map import Skill, SkillMap
+from prune_core.store import jobs
+from prune_core.store.store import Store
 from tests.pages.test_pages import LAYERS, ROOT, keep, maps, navigation, store, words
 
 __all__ = ["maps", "navigation", "store"]  # fixtures

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pages._ui.figures.damage import damage_map, similarity_against_damage
-from pages._ui.figures.map import similarity_map
-from pages._ui.theme import DARK
-from prune_core.damage import DropMap, block_cells
+from pages._ui.figures.drop_map import damage_map, similarity_against_damage
+from pages._ui.figures.similarity_map import similarity_map
+from pages._ui.shared.theme import DARK
+from prune_core.schema.drop_map import DropMap, block_cells
 from tests.pages.synthetic import synthetic
 
 LAYERS = 12

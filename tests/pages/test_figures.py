@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import pytest
 
 from pages._ui import figures
-from pages._ui.figures.agreement import strips
-from pages._ui.figures.map import fitted, outline
+from pages._ui.figures.method_strips import strips
 from pages._ui.figures.numbers import change, label_of
-from pages._ui.theme import DARK, LIGHT, Palette, palette
-from prune_core.reports import Metric, Report
-from prune_core.types import Block, Drop, DropPart, Merge, Plan, Preview, Replace, drop_plan
+from pages._ui.figures.similarity_map import fitted, outline
+from pages._ui.shared.theme import DARK, LIGHT, Palette, palette
+from prune_core.schema.plan import Block, Drop, DropPart, Merge, Plan, Replace, drop_plan
+from prune_core.schema.reports import Metric, Preview, Report
 from tests.pages.synthetic import synthetic
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.heatmap import block_of, unseen
-from prune_core.types import Block, UserError
+from pages._ui.map.heatmap import block_of, unseen
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import Block
 
 APP = Path(__file__).parents[1] / "e2e" / "heatmap_app.py"
 LAYERS = 16

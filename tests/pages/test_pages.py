@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from prune_core import jobs
-from prune_core.specs import Job, MeasureSpec, PreviewSpec
-from prune_core.store import Store
-from prune_core.types import Calibration, LayerStats, ModelRef, Preview, drop_plan
+from prune_core.pipeline.house import open_store
+from prune_core.pipeline.specs import MeasureSpec, PreviewSpec
+from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.job import Job
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.plan import drop_plan
+from prune_core.schema.reports import Preview
+from prune_core.store import jobs
+from prune_core.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 LAYERS = 16
@@ -36,13 +41,13 @@ def keep(store: Store, spec, result) -> None:
 @pytest.fixture(autouse=True)
 def navigation(monkeypatch):
     """AppTest forgets at every run that app.py navigates, which a server learns once: each run would start twice."""
-    monkeypatch.setattr("pages._ui.state.PagesManager", SimpleNamespace(uses_pages_directory=False))
+    monkeypatch.setattr("pages._ui.state.session.PagesManager", SimpleNamespace(uses_pages_directory=False))
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
-    store = Store(tmp_path)
+    store = open_store(tmp_path)
     keep(store, MEASURE, maps())
     for layers in ([9, 10, 11, 12], [2], [2, 9, 10, 11, 12], [3, 4, 5], [10]):
         plan = drop_plan(LAYERS, layers)

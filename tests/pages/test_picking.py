@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pages._ui.patches import windows
-from pages._ui.picking import after_click, blocks_of, cut_layers, split
-from pages._ui.replace_panel import replaced_plan
-from pages._ui.sources import linked
-from prune_core.fitting import NETWORKS, Fit
-from prune_core.measures import EXTRA_MEASURES, MEASURES
+from pages._ui.map.picking import after_click, blocks_of, cut_layers, split
+from pages._ui.plan.replace_panel import replaced_plan
+from pages._ui.redundancy.slm_groups import windows
+from pages._ui.shared.sources import linked
 from prune_core.methods import METHODS
-from prune_core.types import Block, Drop, DropPart, Merge, Plan, Replace, UserError, drop_plan
+from prune_core.schema.errors import UserError
+from prune_core.schema.fit import NETWORKS, Fit
+from prune_core.schema.measures import EXTRA_MEASURES, MEASURES
+from prune_core.schema.plan import Block, Drop, DropPart, Merge, Plan, Replace, drop_plan
 
 LAYERS = 16
 MERGED = Plan(LAYERS, (Merge(1, (2,)), Merge(8, (9, 10))))

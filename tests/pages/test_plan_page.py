@@ -6,19 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages._ui.figures.fitting import ridge_curves, training_curves
-from pages._ui.fit_view import gave_way
-from pages._ui.method_table import agreement_words
-from pages._ui.state import Workspace
-from prune_core import jobs
-from prune_core.fitting import Fit
-from prune_core.measures import blocks_passing
+from pages._ui.figures.fit_curves import ridge_curves, training_curves
+from pages._ui.plan.method_table import agreement_words
+from pages._ui.shared.fit_view import gave_way
+from pages._ui.state.session import Workspace
 from prune_core.methods import METHODS, Measured, method_named
-from prune_core.serial import dumps
-from prune_core.specs import Job, PlanSpec, PreviewSpec, ReplaceResult, ReplaceSpec
-from prune_core.store import write_text
-from prune_core.types import Block, Calibration, Drop, DropPart, Merge, ModelRef, Plan, Preview, Replace, drop_plan
-from prune_core.wording import describe
+from prune_core.pipeline.specs import PlanSpec, PreviewSpec, ReplaceResult, ReplaceSpec
+from prune_core.schema.fit import Fit
+from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.job import Job
+from prune_core.schema.measures import blocks_passing
+from prune_core.schema.plan import Block, Drop, DropPart, Merge, Plan, Replace, drop_plan
+from prune_core.schema.reports import Preview
+from prune_core.schema.serial import dumps
+from prune_core.schema.wording import describe
+from prune_core.store import jobs
+from prune_core.store.files import write_text
 from tests.pages.synthetic import synthetic
 from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
 
@@ -206,7 +209,7 @@ def test_a_job_that_ends_while_the_page_is_drawn_is_shown_at_once(store, monkeyp
         first = job_id == jobs.job_id(spec) and looks.count(job_id) == 1
         return Job(job_id, spec.kind, "running") if first else status(kept, job_id)
 
-    monkeypatch.setattr("prune_core.jobs.status", late)
+    monkeypatch.setattr("prune_core.store.jobs.status", late)
     assert page("plan").metric[0].value == "1.620"
 
 

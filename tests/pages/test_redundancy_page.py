@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from pages._ui.state import Workspace
-from prune_core import jobs
-from prune_core.block_sets import best_sets
-from prune_core.damage import DropMap, block_cells
+from pages._ui.state.session import Workspace
 from prune_core.methods.slm import SlidingLayerMerging
-from prune_core.serial import dumps
-from prune_core.specs import DropMapSpec, InspectSpec, Job, MeasureSpec, PlanResult, PlanSpec, PreviewSpec
-from prune_core.store import write_text
-from prune_core.types import Calibration, Merge, ModelInfo, ModelRef, Plan, Preview, drop_plan
+from prune_core.pipeline.specs import DropMapSpec, InspectSpec, MeasureSpec, PlanResult, PlanSpec, PreviewSpec
+from prune_core.schema.drop_map import DropMap, block_cells
+from prune_core.schema.inputs import Calibration, ModelInfo, ModelRef
+from prune_core.schema.job import Job
+from prune_core.schema.plan import Merge, Plan, drop_plan
+from prune_core.schema.reports import Preview
+from prune_core.schema.serial import dumps
+from prune_core.search.block_sets import best_sets
+from prune_core.store import jobs
+from prune_core.store.files import write_text
 from tests.pages.test_pages import LAYERS, gesture, keep, maps, navigation, page, store, words
 
 __all__ = ["maps", "navigation", "store"]  # fixtures
@@ -70,7 +73,9 @@ def test_what_was_measured_with_rbf_cka_serves_without_it_too(store):
 def test_the_model_page_offers_the_measure(store, monkeypatch):
     info = ModelInfo(ModelRef(), "llama", LAYERS, 64, 256, 512, 10**6, 4 * 10**6, "float32", "float32", "cpu", 10**9)
     keep(store, InspectSpec(ModelRef()), info)
-    monkeypatch.setattr("prune_core.jobs.submit", lambda store, spec: jobs.job_id(spec))  # the model is looked at anew
+    monkeypatch.setattr(
+        "prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec)
+    )  # the model is looked at anew
     app = page("model")
     box = next(box for box in app.checkbox if box.label == "Also measure RBF CKA (takes longer)")
     box.check().run()
@@ -85,7 +90,7 @@ def test_a_text_of_fewer_documents_than_asked_for_is_a_warning(store, monkeypatc
     info = ModelInfo(ModelRef(), "llama", LAYERS, 64, 256, 512, 10**6, 4 * 10**6, "float32", "float32", "cpu", 10**9)
     keep(store, InspectSpec(ModelRef()), info)
     keep(store, MeasureSpec(*NOW), replace(maps(), sequences=1))
-    monkeypatch.setattr("prune_core.jobs.submit", lambda store, spec: jobs.job_id(spec))
+    monkeypatch.setattr("prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec))
     app = page("model")
     assert not app.success
     assert app.warning[0].value.startswith("64 texts were asked for, 1 was found. **The cost of a cut needs at least 2")
@@ -171,7 +176,7 @@ def test_while_the_map_grows_its_sets_are_not_measured(store, monkeypatch):
     store.save_job(Job(jobs.job_id(spec), spec.kind, "cancelled"))
     labels = [button.label for button in page("redundancy").button]
     assert "Go on measuring" in labels and "Measure these sets" in labels
-    monkeypatch.setattr("prune_core.jobs.ensure_worker", lambda store: None)
+    monkeypatch.setattr("prune_core.store.jobs.ensure_worker", lambda store: None)
     jobs.submit(store, spec)
     labels = [button.label for button in page("redundancy").button]
     assert "Cancel" in labels and "Measure these sets" not in labels

@@ -6,18 +6,22 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.comparison import comparison_table
 from pages._ui.figures import before_after
-from pages._ui.figures.retained import retention
-from pages._ui.forms import prompts_from, prompts_text
-from pages._ui.retention_view import agreement_table, retention_table, verdicts
-from pages._ui.state import Workspace
-from pages._ui.theme import DARK, LIGHT
-from prune_core.reports import Agreement, Metric, Report, Retention
-from prune_core.serial import dumps
-from prune_core.specs import Evaluation, Job, RunResult, RunSpec
-from prune_core.store import Store, write_text
-from prune_core.types import Calibration, ModelRef, drop_plan
+from pages._ui.figures.retention import retention
+from pages._ui.shared.comparison import comparison_table
+from pages._ui.shared.forms import prompts_from, prompts_text
+from pages._ui.shared.retention_view import agreement_table, retention_table, verdicts
+from pages._ui.shared.theme import DARK, LIGHT
+from pages._ui.state.session import Workspace
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.job import Job
+from prune_core.schema.plan import drop_plan
+from prune_core.schema.reports import Agreement, Metric, Report, Retention
+from prune_core.schema.run import RunResult, RunSpec
+from prune_core.schema.serial import dumps
+from prune_core.store.files import write_text
+from prune_core.store.store import Store
 from tests.pages.test_pages import LAYERS, ROOT, navigation, store, words
 
 __all__ = ["navigation", "store"]  # fixtures

@@ -13,18 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages._ui import report
-from pages._ui.figures.beside import beside
 from pages._ui.figures.pareto import front, on_front, pareto
-from pages._ui.report_html import page as html_page
-from pages._ui.report_html import paragraph
-from prune_core import catalogue, jobs, trash
-from prune_core.catalogue import About
-from prune_core.key_figures import key
-from prune_core.serial import dumps
-from prune_core.specs import Job, RunResult, RunSpec
-from prune_core.store import DiskFull, Store
-from tests.core.stored import keep_run, result, run_spec
+from pages._ui.figures.runs_beside import beside
+from pages._ui.runs import report
+from pages._ui.runs.report_html import page as html_page
+from pages._ui.runs.report_html import paragraph
+from prune_core.pipeline.house import open_store
+from prune_core.schema.job import Job
+from prune_core.schema.key_figures import key
+from prune_core.schema.run import RunResult, RunSpec
+from prune_core.schema.serial import dumps
+from prune_core.store import catalogue, jobs, trash
+from prune_core.store.catalogue import About
+from prune_core.store.files import DiskFull
+from prune_core.store.store import Store
+from tests.fixtures.stored import keep_run, result, run_spec
 
 ROOT = Path(__file__).parents[2]
 THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
@@ -33,13 +36,13 @@ THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
 @pytest.fixture(autouse=True)
 def navigation(monkeypatch):
     """As in test_pages.py: a server learns once that app.py navigates, AppTest at every run."""
-    monkeypatch.setattr("pages._ui.state.PagesManager", SimpleNamespace(uses_pages_directory=False))
+    monkeypatch.setattr("pages._ui.state.session.PagesManager", SimpleNamespace(uses_pages_directory=False))
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch) -> Store:
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
-    return Store(tmp_path)
+    return open_store(tmp_path)
 
 
 @pytest.fixture
@@ -285,7 +288,7 @@ def test_what_no_page_foresaw_is_a_sentence_too(store, monkeypatch):
     def full():
         raise DiskFull(store.home)
 
-    monkeypatch.setattr("pages._ui.state.workspace", full)
+    monkeypatch.setattr("pages._ui.state.session.workspace", full)
     app = AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
     assert not app.exception and "The disk is full" in app.error[0].value
 

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.state import Workspace
-from pages._ui.where import of_the_demo
-from prune_core import jobs
-from prune_core.catalogue import About, say
-from prune_core.serial import dumps
-from prune_core.specs import Evaluation, InspectSpec, MeasureSpec
-from prune_core.store import write_text
-from prune_core.types import Calibration, HeldOut, ModelInfo, ModelRef
-from tests.core.stored import keep_run, run_spec
+from pages._ui.shared.where import of_the_demo
+from pages._ui.state.session import Workspace
+from prune_core.pipeline.specs import InspectSpec, MeasureSpec
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.inputs import Calibration, HeldOut, ModelInfo, ModelRef
+from prune_core.schema.serial import dumps
+from prune_core.store import jobs
+from prune_core.store.catalogue import About, say
+from prune_core.store.files import write_text
+from tests.fixtures.stored import keep_run, run_spec
 from tests.pages.test_pages import LAYERS, ROOT, keep, maps, navigation, page, store, words
 
 __all__ = ["navigation", "store"]  # fixtures
@@ -37,7 +38,7 @@ def first_line() -> str:
 
 
 def test_a_line_above_the_page_names_the_model_and_the_text(store, monkeypatch):
-    monkeypatch.setattr("prune_core.jobs.submit", lambda store, spec: jobs.job_id(spec))
+    monkeypatch.setattr("prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec))
     keep(store, InspectSpec(ModelRef()), INFO)
     assert first_line() == "LayerScope · demo model (16 layers) · demo text, 64 texts of up to 128 tokens"
     keep(store, InspectSpec(MINE), INFO)  # its name is not taken for Markdown, and it is not measured yet

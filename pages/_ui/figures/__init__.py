@@ -3,11 +3,11 @@
 Show them with `st.plotly_chart(figure, theme=None)`: their colours and type are ours (theme.py).
 """
 
-from pages._ui.figures.compare import before_after
-from pages._ui.figures.layers import best_blocks, block_influence
-from pages._ui.figures.map import block_words, chosen_shapes, passing_shapes, similarity_map
-from pages._ui.figures.preview import loss_preview
-from pages._ui.figures.strip import layer_strip
+from pages._ui.figures.before_after import before_after
+from pages._ui.figures.layer_bars import best_blocks, block_influence
+from pages._ui.figures.layer_strip import layer_strip
+from pages._ui.figures.similarity_map import block_words, chosen_shapes, passing_shapes, similarity_map
+from pages._ui.figures.tried_cuts import loss_preview
 
 __all__ = [
     "before_after",

@@ -4,9 +4,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages._ui.figures.frame import frame, hatch
-from pages._ui.figures.map import tick_step
-from pages._ui.theme import LIGHT, SMALL_PX, Palette
-from prune_core.texts import TextPair, Token
+from pages._ui.figures.similarity_map import tick_step
+from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
+from prune_core.schema.continuations import TextPair, Token
 
 NAMED = 70  # up to so many tokens each is written under its column
 LABEL = 12  # characters of a token that are written there

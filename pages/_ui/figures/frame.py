@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pages._ui.theme import FONT, SMALL_PX, TEXT_PX, Palette
+from pages._ui.shared.theme import FONT, SMALL_PX, TEXT_PX, Palette
 
 MARGIN = {"l": 64, "r": 16, "t": 12, "b": 52}
 MAP_MARGIN = {"l": 54, "r": 88, "t": 30, "b": 50}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prune_core.reports import Metric
-from prune_core.wording import metric_in_words
+from prune_core.schema.reports import Metric
+from prune_core.schema.wording import metric_in_words
 
 
 def change(before: Metric, after: Metric) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages._ui.figures.frame import frame
-from pages._ui.theme import CHOSEN, LIGHT, SMALL_PX, Palette
-from prune_core.catalogue import Entry
-from prune_core.key_figures import Key, in_words
+from pages._ui.shared.theme import CHOSEN, LIGHT, SMALL_PX, Palette
+from prune_core.schema.key_figures import Key, in_words
+from prune_core.store.catalogue import Entry
 
 LOG_FROM = 20
 """A quality axis whose ends are further apart than this factor is logarithmic."""

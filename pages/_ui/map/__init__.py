@@ -1,0 +1,1 @@
+"""The clickable maps: the component, its JavaScript, and what a gesture chooses."""

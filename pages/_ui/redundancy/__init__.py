@@ -1,0 +1,1 @@
+"""What the redundancy page alone uses."""

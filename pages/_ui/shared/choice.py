@@ -1,0 +1,98 @@
+"""The choice of layers, as several pages show it: in words, with undo and clear, and what it does to the loss."""
+
+import math
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages._ui.map.picking import after_click
+from pages._ui.shared.fit_view import how_it_went, replaced_preview
+from pages._ui.shared.job_panel import quick
+from pages._ui.shared.next_step import next_step
+from pages._ui.state import session
+from prune_core.schema.errors import UserError
+from prune_core.schema.measures import LayerStats
+from prune_core.schema.plan import Block, Drop, Plan, Replace
+from prune_core.schema.reports import Preview
+from prune_core.schema.wording import capitalised, describe
+
+MAP_PX, SIDE_PX = 740, 420
+
+
+def need_stats() -> LayerStats:
+    """The measured maps, or a pointer to the page that makes them."""
+    stats = session.stats()
+    if stats is None:
+        st.info("Nothing is measured yet for this model and text.", icon=":material/info:")
+        next_step("model", "Choose a model and measure its layers")
+        st.stop()
+    return stats
+
+
+def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
+    """What a click on `block` does: choose it alone, or add it. A second click on the choice takes it out again."""
+    before = session.plan(num_layers)
+    try:
+        after = after_click(before, block, adds)
+    except UserError as error:
+        st.toast(str(error), icon=":material/block:")
+        return
+    given_up = [edit for edit in before.edits if not isinstance(edit, Drop) and edit not in after.edits]
+    if adds and given_up:
+        st.toast("What touched these layers is a plain drop now; Undo brings it back.", icon=":material/content_cut:")
+    session.choose(after)
+
+
+def map_and_side() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Room for a map and, beside it where the window is wide enough, else below, room for what belongs to it."""
+    row = st.container(horizontal=True, gap="large")
+    return row.container(width=MAP_PX), row.container(width=SIDE_PX)
+
+
+def choice_bar(plan: Plan) -> None:
+    """The choice in words, with Undo and Clear."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        words = describe(plan)
+        st.markdown(f"**{capitalised(words)}**" if plan.edits else "**Nothing chosen yet**")
+        st.button("Undo", on_click=session.undo, disabled=not session.can_undo(), icon=":material/undo:")
+        nothing, keep_all = not plan.edits, (Plan(plan.num_layers),)
+        st.button("Clear", on_click=session.choose, args=keep_all, disabled=nothing, icon=":material/close:")
+
+
+def preview_numbers(plan: Plan, curve: bool = False) -> Preview | None:
+    """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show.
+
+    `curve`: show at once how training went, where the plan has trained networks.
+    """
+    if not plan.edits:
+        st.caption("Choose layers, and their cost is measured here at once.")
+        return None
+    replaces = any(isinstance(edit, Replace) for edit in plan.edits)
+    seen = replaced_preview(plan) if replaces else _quick_preview(plan)
+    if seen is not None:
+        _numbers(seen)
+    if replaces:
+        how_it_went(plan, curve)
+    return seen
+
+
+def _quick_preview(plan: Plan) -> Preview | None:
+    job = quick(session.workspace().preview_spec(plan), "Measuring the loss")
+    seen = session.store().result(job.id) if job.state == "done" else None
+    return seen if isinstance(seen, Preview) else None
+
+
+def _numbers(seen: Preview) -> None:
+    loss, perplexity = st.columns(2)
+    change = f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
+    loss.metric("Loss (nats per token)", f"{seen.loss:.3f}", change, delta_color="inverse")
+    ratio = f"{math.exp(seen.loss - seen.donor_loss):.2f} times the donor's"
+    perplexity.metric("Perplexity", _perplexity(seen.loss), ratio, delta_color="off", delta_arrow="off")
+    st.caption(
+        f"On {seen.tokens:,} tokens of the calibration text; uncut, the loss is {seen.donor_loss:.3f} and the "
+        f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
+    )
+
+
+def _perplexity(loss: float) -> str:
+    return f"{math.exp(loss):,.2f}" if loss < 20 else f"e^{loss:.0f}"

@@ -1,0 +1,90 @@
+"""Forms that turn widgets into the dataclasses of prune_core.types.
+
+Every widget is seeded from the workspace once (state.seed) and then left alone, so that typing never loses the focus.
+"""
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from pages._ui.state.session import seed
+from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
+
+DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
+DEMO_TEXT, OWN_TEXT = "Demo text", "File or dataset"
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+PROMPTS_HINT = "An empty line begins the next prompt."
+
+
+def prompts_text(prompts: tuple[str, ...]) -> str:
+    """Prompts as the user types them; one may have several lines."""
+    return "\n\n".join(prompts)
+
+
+def prompts_from(text: str) -> tuple[str, ...]:
+    """The prompts in `text`, parted by empty lines. The inverse of `prompts_text`."""
+    return tuple(piece.strip("\n") for piece in re.split(r"\n[ \t]*\n", text) if piece.strip())
+
+
+def model_form(now: ModelRef) -> ModelRef:
+    """Choose a model: the demo, a folder of this machine, or an id of the hub."""
+    was = _kind_of_model(now.path)
+    key = seed("model_kind", was)
+    kind = st.segmented_control("Model", (DEMO, FOLDER, HUB), key=key, required=True)
+    path = "demo"
+    if kind == FOLDER:
+        hint = "A folder with config.json, *.safetensors and the tokenizer's files."
+        path = st.text_input("Folder", key=seed("model_folder", now.path if was == FOLDER else ""), help=hint)
+    elif kind == HUB:
+        hint = "As on the model's page, for example Qwen/Qwen3-0.6B. It is downloaded once and kept."
+        path = st.text_input("Model id", key=seed("model_id", now.path if was == HUB else ""), help=hint)
+    else:
+        st.caption("A small Llama of 16 layers, trained for LayerScope on an invented world. Works offline.")
+    with st.expander("Device, precision, custom code"):
+        a, b = st.columns(2)
+        device = a.selectbox("Device", DEVICES, key=seed("device", now.device), help="auto: the GPU if there is one.")
+        hint = "auto: as stored; float32 on a CPU."
+        dtype = b.selectbox("Precision", DTYPES, key=seed("dtype", now.dtype), help=hint)
+        hint = "A branch, tag or commit of the Hub."
+        revision = st.text_input("Revision", key=seed("revision", now.revision or ""), help=hint).strip() or None
+        hint = "The model brings its own Python code. Tick this only if you trust its author."
+        trust = st.checkbox("Run the model's own code", key=seed("trust", now.trust_remote_code), help=hint)
+    return ModelRef(path.strip(), revision if kind == HUB else None, dtype, device, trust)
+
+
+def calibration_form(now: Calibration) -> Calibration:
+    """Choose the text on which layers are compared."""
+    source, subset, split, column = text_source("Calibration text", now, "calibration")
+    a, b, c = st.columns(3)
+    samples = number(a, "Texts", "samples", now.samples, 2, 4096, "Documents drawn. More give smaller errors.")
+    seq_len = number(b, "Tokens each", "seq_len", now.seq_len, 8, 8192, "Each document is cut to this many tokens.")
+    chosen_seed = number(c, "Seed", "seed", now.seed, 0, 2**31 - 1, "The same seed draws the same documents.")
+    return Calibration(source, subset, split, column, samples, seq_len, chosen_seed)
+
+
+def text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str, str | None, str, str]:
+    """(source, subset, split, column) of a text."""
+    key = seed(f"{name}_kind", DEMO_TEXT if now.source == "demo" else OWN_TEXT)
+    if st.segmented_control(label, (DEMO_TEXT, OWN_TEXT), key=key, required=True) == DEMO_TEXT:
+        return "demo", None, now.split, now.column
+    hint = "A .txt, .jsonl, .json, .csv or .parquet file of this machine, or a dataset of the Hub."
+    before = "" if now.source == "demo" else now.source
+    source = st.text_input("File or dataset", key=seed(f"{name}_source", before), help=hint)
+    a, b, c = st.columns(3)
+    column = a.text_input("Text column", key=seed(f"{name}_column", now.column), help="In files that have columns.")
+    subset = b.text_input("Subset", key=seed(f"{name}_subset", now.subset or ""), help="Of a Hub dataset, if any.")
+    split = c.text_input("Split", key=seed(f"{name}_split", now.split), help="Of a Hub dataset.")
+    return source.strip(), subset.strip() or None, split.strip(), column.strip()
+
+
+def number(place: Any, label: str, name: str, now: int, least: int, most: int, hint: str) -> int:
+    """A whole number from `least` to `most`, drawn in `place`."""
+    return int(place.number_input(label, least, most, key=seed(name, now), step=1, help=hint))
+
+
+def _kind_of_model(path: str) -> str:
+    if path == "demo":
+        return DEMO
+    return FOLDER if path.startswith(("/", "~", ".")) else HUB

@@ -1,0 +1,1 @@
+"""What a browser session has chosen: the only room that names session_state keys."""

@@ -1,0 +1,47 @@
+"""Have a method choose layers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core.cli import terminal
+from prune_core.cli.asking import answer, model_ref
+from prune_core.cli.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
+from prune_core.methods import from_words, method_named
+from prune_core.pipeline.specs import PlanResult, PlanSpec
+from prune_core.schema import serial
+from prune_core.schema.evaluation import Evaluation
+from prune_core.schema.inputs import Calibration
+from prune_core.schema.run import RunSpec
+from prune_core.store.files import write_text
+
+
+def methods() -> None:
+    """List the methods that choose layers, their settings and where they were published."""
+    terminal.show_methods()
+
+
+def choose_layers(
+    method: Annotated[str, typer.Option(help="The method's name; `methods` lists them.")],
+    model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
+    budget: Annotated[int | None, typer.Option(help="How many layers to remove.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be given several times.")] = None,
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    out: Annotated[Path | None, typer.Option(help="Write the plan as a recipe to this file.")] = None,
+) -> None:
+    """Have a method choose the layers; with a budget, a threshold that is not set is found for it."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    chosen = from_words(method_named(method), settings or [], budget)
+    result = answer(PlanResult, PlanSpec(ref, calibration, chosen, budget))
+    terminal.show_plan(result, chosen)
+    if out is not None:
+        write_text(out, serial.dumps(RunSpec(ref, calibration, result.plan, Evaluation())))
+        print(f"Wrote {out}. Run it with: python -m prune_core run {out}")

@@ -1,0 +1,171 @@
+"""The runs that are kept: list, show, name, tag, delete and restore, compare, export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core.cli import terminal
+from prune_core.pipeline.house import open_store
+from prune_core.schema import serial
+from prune_core.schema.errors import UserError
+from prune_core.schema.key_figures import in_words, key
+from prune_core.schema.wording import describe
+from prune_core.store import catalogue, side_by_side, trash
+from prune_core.store.catalogue import About, Entry
+from prune_core.store.files import write_text
+
+app = typer.Typer(invoke_without_command=True, help="List the runs that are kept, and look after them.")
+
+Ids = Annotated[list[str], typer.Argument(help="Ids of runs, as the list shows them.")]
+Id = Annotated[str, typer.Argument(help="Id of a run, as the list shows it.")]
+Text = Annotated[str, typer.Option("--filter", help="Only runs whose name, plan, model, notes or id hold these words.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only runs with this tag; may be given several times.")]
+States = Annotated[list[str] | None, typer.Option("--state", help="Only runs in this state: done, interrupted, ...")]
+
+
+@app.callback()
+def runs(context: typer.Context, text: Text = "", tag: Tags = None, state: States = None) -> None:
+    """List the runs, newest first; `runs COMMAND` looks after them."""
+    if context.invoked_subcommand is None:
+        for run in catalogue.matching(
+            catalogue.entries(open_store()), text, tuple(tag or ()), states=tuple(state or ())
+        ):
+            print(_line(run))
+
+
+@app.command()
+def show(run_id: Id) -> None:
+    """Show a run's figures before and after, how it was made and what you noted."""
+    store = open_store()
+    run = catalogue.entry(store, run_id)
+    print(f"{_line(run)}\nmade {run.made}, chosen {run.method}")
+    if run.about.notes:
+        print(run.about.notes)
+    if run.state != "done":
+        raise UserError(run.reason or f"Run {run_id} has no figures yet: it is {run.state}.")
+    spec, result = catalogue.finished(store, run_id)
+    print(f"\n{describe(spec.plan)}\n")
+    terminal.show_comparison(result)
+
+
+@app.command()
+def rename(run_id: Id, name: Annotated[str, typer.Argument(help="The new name; '' for none.")]) -> None:
+    """Give a run a name."""
+    _say(run_id, name=name)
+
+
+@app.command()
+def tag(
+    run_ids: Ids,
+    add: Annotated[list[str] | None, typer.Option(help="A tag to add; may be given several times.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A tag to take away; may be given several times.")] = None,
+) -> None:
+    """Tag runs, or take tags away."""
+    for run_id in run_ids:
+        before = catalogue.entry(open_store(), run_id).about.tags
+        _say(run_id, tags=tuple(each for each in (*before, *(add or ())) if each not in (remove or ())))
+
+
+@app.command()
+def note(run_id: Id, text: Annotated[str, typer.Argument(help="The note; it replaces the old one.")]) -> None:
+    """Keep a note with a run."""
+    _say(run_id, notes=text)
+
+
+@app.command()
+def delete(run_ids: Ids) -> None:
+    """Move runs to the trash; `runs restore` brings them back."""
+    for run_id in run_ids:
+        trash.delete(open_store(), run_id)
+        print(f"Moved {run_id} to the trash. Bring it back with: python -m prune_core runs restore {run_id}")
+
+
+@app.command()
+def restore(
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids; without, the trash is listed.")] = None,
+) -> None:
+    """Bring runs back from the trash, or list it."""
+    store = open_store()
+    for run_id in run_ids or ():
+        trash.restore(store, run_id)
+        print(f"Restored {run_id}.")
+    if not run_ids:
+        for run in trash.deleted(store):
+            print(_line(run))
+
+
+@app.command("empty-trash")
+def empty_trash(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, it only says what would be destroyed.")] = False,
+) -> None:
+    """Destroy the runs in the trash, checkpoints and all, for good."""
+    store = open_store()
+    there = trash.deleted(store)
+    if not yes:
+        print(f"The trash holds {len(there)} runs. Add --yes to destroy them for good.")
+        return
+    print(f"Destroyed {trash.empty(store)} runs.")
+
+
+@app.command()
+def compare(
+    run_ids: Ids, csv: Annotated[Path | None, typer.Option(help="Also write the table as CSV to this file.")] = None
+) -> None:
+    """Show 2 to 8 runs side by side, the best of each row marked."""
+    store = open_store()
+    chosen = list(dict.fromkeys(run_ids))
+    side_by_side.check_count(len(chosen))
+    results = [(f"[{i}]", catalogue.finished(store, run_id)[1]) for i, run_id in enumerate(chosen, start=1)]
+    for (heading, _), run_id in zip(results, chosen, strict=True):
+        print(f"{heading} {_line(catalogue.entry(store, run_id))}")
+    table = side_by_side.beside(results)
+    print(f"\n{'':44}" + "".join(f"{heading:>28}" for heading in table.headings))
+    for row in table.rows:
+        title = f"{row.metric.task} {row.metric.name} {'↑' if row.metric.higher_is_better else '↓'}".strip()
+        cells = "".join(f"{side_by_side.marked(row, i) or '-':>28}" for i in range(len(table.headings)))
+        print(f"{title:44}{cells}")
+    print("± is one standard error; ★ best; ≈ within two standard errors of the best.")
+    if csv is not None:
+        write_text(csv, side_by_side.comparison_csv(table))
+
+
+@app.command()
+def export(
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs; without, all of them.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the runs' key figures as CSV to this file.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Write the recipe of the one run to this file.")] = None,
+) -> None:
+    """Export runs: their figures as CSV, or one run's recipe."""
+    store = open_store()
+    if csv is None and recipe is None:
+        raise UserError("Nothing to write: give --csv FILE or --recipe FILE.")
+    chosen = [catalogue.entry(store, run_id) for run_id in run_ids] if run_ids else catalogue.entries(store)
+    if csv is not None:
+        write_text(csv, side_by_side.table_csv(chosen))
+        print(f"Wrote {csv}: {len(chosen)} runs.")
+    if recipe is not None:
+        if len(chosen) != 1:
+            raise UserError(f"A recipe is of one run, not of {len(chosen)}: give one id.")
+        write_text(recipe, serial.dumps(store.spec(chosen[0].id)))
+        print(f"Wrote {recipe}. Run it with: python -m prune_core run {recipe}")
+
+
+def _say(run_id: str, **changes) -> None:
+    store = open_store()
+    about = catalogue.entry(store, run_id).about
+    catalogue.say(store, run_id, About(**vars(about) | changes))
+    print(_line(catalogue.entry(store, run_id)))
+
+
+def _line(run: Entry) -> str:
+    """A run on one line: id, state, name and tags, model and plan, perplexity before and after."""
+    perplexity = run.figures.get("perplexity")
+    name = f"{run.about.name}: " if run.about.name else ""
+    tags = "".join(f" #{tag}" for tag in run.about.tags)
+    figures = ""
+    if perplexity:
+        before = in_words(key("perplexity"), perplexity.donor)
+        figures = f"  perplexity {before} -> {in_words(key('perplexity'), perplexity.pruned, perplexity.pruned_error)}"
+    reason = f"  {run.reason}" if run.reason else ""
+    return f"{run.id}  {run.state:11}  {name}{run.model}: {run.plan}{tags}{figures}{reason}"

@@ -1,0 +1,133 @@
+"""Look at a model: its size, its similarity maps, what cuts would cost."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prune_core.cli import terminal
+from prune_core.cli.asking import answer, delta, depth, model_ref
+from prune_core.cli.options import (
+    Attention,
+    By,
+    Column,
+    Device,
+    Layers,
+    MLPs,
+    Model,
+    Precision,
+    Replaced,
+    Samples,
+    Seed,
+    SeqLen,
+    Text,
+    listed,
+)
+from prune_core.pipeline.specs import DropMapSpec, InspectSpec, MeasureSpec, PreviewSpec, SkillMapSpec
+from prune_core.schema.drop_map import DropMap, damage_csv
+from prune_core.schema.inputs import Calibration, ModelInfo
+from prune_core.schema.measures import EXTRA_MEASURES, LayerStats, stats_csv
+from prune_core.schema.reports import Preview
+from prune_core.schema.skill_map import SkillMap, skills_csv
+from prune_core.schema.wording import plan_from_words
+from prune_core.search.block_sets import best_sets, remeasured
+from prune_core.store.files import write_text
+
+
+def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
+    """Say how large a model is and whether it fits, without loading it."""
+    terminal.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
+
+
+def measure_layers(
+    model: Model = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; takes longer.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write every pair of states and every measure to this file.")] = None,
+) -> None:
+    """Measure how alike all hidden states are, in one pass, and print the best block of each size."""
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
+    stats = answer(LayerStats, MeasureSpec(model_ref(model, device, dtype), calibration, extras=extras))
+    terminal.show_stats(stats)
+    if csv is not None:
+        write_text(csv, stats_csv(stats))
+        print(f"\nAll pairs written to {csv}.")
+
+
+def preview(
+    model: Model = "demo",
+    layers: Layers = "",
+    replace: Replaced = "",
+    by: By = "linear",
+    attention: Attention = "",
+    mlp: MLPs = "",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+) -> None:
+    """Measure what dropping or replacing layers does to the loss, without building anything."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
+    terminal.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
+
+
+def dropmap(
+    model: Model = "demo",
+    text: Text = "demo",
+    column: Column = "text",
+    samples: Samples = 64,
+    seq_len: SeqLen = 128,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of so many layers.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the damage of every block to this file.")] = None,
+) -> None:
+    """Measure the loss of dropping every contiguous block; what was measured before a stop is kept and gone on from."""
+    ref = model_ref(model, device, dtype)
+    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
+    drops = answer(DropMap, DropMapSpec(ref, calibration))
+    stats = answer(LayerStats, MeasureSpec(ref, calibration))
+    terminal.show_drops(drops, stats)
+    if budget is not None:
+        candidates = best_sets(drops.delta, budget)
+        terminal.show_sets(remeasured(candidates, lambda layers: delta(ref, calibration, drops.num_layers, layers)))
+    if csv is not None:
+        write_text(csv, damage_csv(drops))
+        print(f"\nAll blocks written to {csv}.")
+
+
+def skillmap(
+    model: Model = "demo",
+    tasks: Annotated[str, typer.Option(help="Multiple-choice tasks of lm-eval, separated by commas.")] = "demo_skills",
+    task_folder: Annotated[str, typer.Option(help="Folder of task files, 'demo', or '' for lm-eval's own.")] = "demo",
+    limit: Annotated[int, typer.Option(help="Items of each task; 0 takes all.")] = 100,
+    fewshot: Annotated[
+        int | None, typer.Option(help="Solved examples before each item; else as the task says.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Layers dropped together: every block of so many.")] = 1,
+    device: Device = "auto",
+    dtype: Precision = "auto",
+    csv: Annotated[Path | None, typer.Option(help="Write every block and skill to this file.")] = None,
+) -> None:
+    """Measure what dropping each layer costs each skill; what was measured before a stop is kept and gone on from."""
+    spec = SkillMapSpec(
+        model_ref(model, device, dtype), listed(tasks), task_folder or None, limit or None, fewshot, size
+    )
+    skills = answer(SkillMap, spec)
+    terminal.show_skills(skills)
+    if csv is not None:
+        write_text(csv, skills_csv(skills))
+        print(f"\nAll blocks and skills written to {csv}.")

@@ -1,0 +1,80 @@
+"""Networks that take a block's place, and how they are fitted to the donor (fitting.py names them all).
+
+linear.py is ReplaceMe, patch.py LinearPatch, networks.py and training.py LLM-Streamline. block_run.py runs the donor up
+to the end of a block; projections.py knows where MLPs and attention write. All give tensors by name, which files.py
+keeps and transform/edits.py puts in place, for the preview and for the built model alike.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from prune_core.cut.replacements.curve import Point, Watch, unwatched
+from prune_core.cut.replacements.linear import fit_linear
+from prune_core.cut.replacements.linear_patch import fit_patch
+from prune_core.cut.replacements.networks import check_token_by_token, network, trained_weights
+from prune_core.cut.replacements.training import train
+from prune_core.data.batches import Batch
+from prune_core.forward.block_run import run_block
+from prune_core.model.load import LoadedModel
+from prune_core.schema.errors import UserError
+from prune_core.schema.fit import place_of
+from prune_core.schema.plan import Plan, Replace
+from prune_core.schema.progress import Progress, Silent
+
+Curves = dict[str, list[Point]]
+"""How fitting went, by the block's "start-stop": of trained networks step by step, of linear maps ridge by ridge."""
+
+
+def fit_plan(
+    loaded: LoadedModel,
+    batches: Sequence[Batch],
+    plan: Plan,
+    progress: Progress | None = None,
+    watch: Callable[[Curves], None] = lambda curves: None,
+) -> tuple[dict[str, Tensor], Curves]:
+    """Fit every Replace edit of `plan` on the donor's own states, whatever the plan's other edits are.
+
+    Returns the tensors, by the names that transform/edits.py looks for ("8-12.layer.mlp.up_proj.weight"), and the
+    curves; `watch` sees the curves growing. Same inputs, same tensors.
+    """
+    tensors: dict[str, Tensor] = {}
+    curves: Curves = {}
+    for edit in plan.edits:
+        if isinstance(edit, Replace):
+            name = f"{edit.block.start}-{edit.block.stop}"
+
+            def grown(points: Sequence[Point], name: str = name) -> None:
+                curves[name] = list(points)
+                watch(curves)
+
+            found = fit(loaded, batches, edit, progress or Silent(), grown)
+            tensors |= {f"{name}.{edit.by}.{path}": tensor for path, tensor in found.items()}
+    return tensors, curves
+
+
+def fit(
+    loaded: LoadedModel,
+    batches: Sequence[Batch],
+    edit: Replace,
+    progress: Progress,
+    watch: Watch = unwatched,
+) -> dict[str, Tensor]:
+    """The fitted tensors of one edit: new weights by parameter name inside the layer `edit.changed`, in its dtypes, or
+    {"patch": [D, D]}. Raises UserError where the family cannot hold the network."""
+    layers = len(loaded.stack.layers)
+    if edit.block.stop > layers:
+        raise UserError(f"Layer {edit.block.stop - 1} does not exist: this model has layers 0 to {layers - 1}.")
+    if place_of(edit.by) == "layer before":
+        return fit_linear(loaded, batches, edit, progress, watch)
+    if place_of(edit.by) == "nowhere":
+        return fit_patch(loaded, batches, edit, progress)
+    if place_of(edit.by) is None:
+        raise UserError(f"Replacing layers by '{edit.by}' is not offered: choose another network.")
+    layer = loaded.stack.layers[edit.block.start]
+    net = network(layer, edit)
+    if edit.by != "layer":
+        check_token_by_token(net, run_block(loaded, batches[0], edit.block))
+    train(net, loaded, batches, edit, progress, watch)
+    dtypes = {name: parameter.dtype for name, parameter in layer.named_parameters()}
+    return {name: weight.to(dtypes[name]) for name, weight in trained_weights(net).items()}

@@ -1,0 +1,58 @@
+"""Which device and dtype a model gets, and how much memory is free there."""
+
+from pathlib import Path
+
+import psutil
+import torch
+
+from prune_core.schema.errors import UserError
+
+HEADROOM = 1.2
+"""A model is loaded when its weights times this fit in free memory: activations and buffers need the rest."""
+
+
+def choose_device(asked: str) -> str:
+    """`asked`, or for "auto" the first of cuda, mps, cpu that is there. UserError for a device that is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if asked == "auto":
+        return next(name for name, found in there.items() if found)
+    kind, _, number = asked.partition(":")
+    if not there.get(kind, False) or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
+        usable = ", ".join(name for name, found in there.items() if found)
+        raise UserError(f"There is no device {asked!r} on this machine: choose one of {usable}, or auto.")
+    return asked
+
+
+def choose_dtype(asked: str, stored: str, device: str) -> str:
+    """`asked`, or for "auto" the checkpoint's own dtype on a GPU, and float32 on a CPU.
+
+    CPUs compute half precision slowly and small distances between layers drown in its rounding, so that bfloat16 has to
+    be asked for there. A GPU without bfloat16 gets float32.
+    """
+    if asked != "auto":
+        return asked
+    if device == "cpu" or (stored == "bfloat16" and device.startswith("cuda") and not torch.cuda.is_bf16_supported()):
+        return "float32"
+    return stored
+
+
+def free_bytes(device: str) -> int:
+    """Free memory of `device` in bytes, counting what torch holds in reserve there, within a container's limit."""
+    if device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    available = psutil.virtual_memory().available
+    if device == "mps":
+        spare = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return max(0, min(available, spare))
+    return min(available, _container_spare())
+
+
+def _container_spare(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """What the container's memory limit leaves (cgroup v2); as good as endless where there is no limit."""
+    try:
+        limit, used = (cgroup / "memory.max").read_text().strip(), int((cgroup / "memory.current").read_text())
+        reclaimable = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except OSError:  # no cgroup v2 here, or the root group, which has no limit
+        return 2**63
+    return 2**63 if limit == "max" else max(0, int(limit) - used + int(reclaimable.get("inactive_file", 0)))

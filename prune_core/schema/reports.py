@@ -1,0 +1,135 @@
+"""What was measured on a model: numbers with their units and errors, and texts. No torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prune_core.schema.plan import Plan
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured number. `name` says what it is, `task` on what; `stderr` and `chance` where there are any."""
+
+    name: str
+    task: str
+    value: float
+    unit: str
+    higher_is_better: bool
+    stderr: float | None = None
+    chance: float | None = None
+    samples: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after `prompt` (seeded, so that it repeats)."""
+
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured on one model."""
+
+    label: str
+    num_layers: int
+    metrics: tuple[Metric, ...]
+    continuations: tuple[Continuation, ...]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One model's answers to every item of a task, in the task's order.
+
+    `right`: metric ("acc", "acc_norm", ...) -> one number an item, 1 right and 0 wrong. `loglikelihoods[i][c]`: nats of
+    choice c of item i, which has `tokens[i][c]` tokens; both are empty for tasks that do not choose among answers.
+    """
+
+    task: str
+    right: dict[str, tuple[int, ...]]
+    loglikelihoods: tuple[tuple[float, ...], ...] = ()
+    tokens: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """lm-eval's metrics of one task, and the answers to each item where items are right or wrong."""
+
+    metrics: tuple[Metric, ...]
+    outcomes: Outcomes | None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is left of one skill: donor and pruned model on the same `items` of a task, item by item.
+
+    `donor`, `pruned`: accuracies in fractions. `low` to `high`: 95 % interval of pruned - donor, paired. `lost` items
+    only the donor answers right, `won` items only the pruned model. `p_value`: exact McNemar test, two-sided; None for
+    a mean over tasks, whose `members` are the number of tasks. `chance`: what guessing scores, and `donor_stderr` one
+    standard error of `donor`; both None where a task has no such score, and in results of older versions.
+    """
+
+    task: str
+    metric: str
+    items: int
+    donor: float
+    pruned: float
+    low: float
+    high: float
+    lost: int
+    won: int
+    p_value: float | None
+    members: int = 1
+    chance: float | None = None
+    donor_stderr: float | None = None
+
+    @property
+    def change(self) -> float:
+        return self.pruned - self.donor
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether the donor is no more than two standard errors above chance: then there is nothing to retain."""
+        if self.chance is None or self.donor_stderr is None:
+            return False
+        return self.donor - self.chance <= 2 * self.donor_stderr
+
+    @property
+    def verdict(self) -> Literal["lost", "kept", "gained", "unclear", "at chance"]:
+        """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies.
+
+        "unclear" where interval and test disagree, as they may for few items. "at chance" is the donor: the change
+        says nothing then.
+        """
+        if self.at_chance:
+            return "at chance"
+        if self.low <= 0 <= self.high:
+            return "kept"
+        if self.p_value is not None and self.p_value >= 0.05:
+            return "unclear"
+        return "lost" if self.high < 0 else "gained"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The pruned model held against its donor: on held-out text token by token, on tasks item by item."""
+
+    metrics: tuple[Metric, ...] = ()
+    retention: tuple[Retention, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Mean next-token loss (nats per token) of the donor and of the planned model on the same calibration tokens.
+
+    `delta_stderr` is the standard error over sequences of the paired difference of losses.
+    """
+
+    plan: Plan
+    donor_loss: float
+    loss: float
+    delta_stderr: float
+    tokens: int
+    seconds: float

@@ -1,0 +1,268 @@
+"""The catalogue of runs: what it says of each, how fast, that damage stays in its line; names, trash, recipes."""
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prune_core.export.recipes import parse_recipe
+from prune_core.pipeline.house import open_store
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import Block
+from prune_core.schema.reports import Metric
+from prune_core.schema.serial import dumps
+from prune_core.store import catalogue, jobs, trash
+from prune_core.store.catalogue import About
+from prune_core.store.side_by_side import beside, comparison_csv, marked, table_csv
+from prune_core.store.store import Store
+from tests.fixtures.stored import keep_run, result, run_spec
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path)
+
+
+def test_a_line_says_what_the_run_measured(store):
+    run_id = keep_run(store, 1)
+    (entry,) = catalogue.entries(store)
+    assert (entry.id, entry.state, entry.plan) == (run_id, "done", "drop layers 1 to 2 (2 of 16)")
+    assert entry.made == "2026-01-01 00:00:01"
+    perplexity, accuracy = entry.figures["perplexity"], entry.figures["accuracy"]
+    assert (perplexity.donor, perplexity.pruned, perplexity.pruned_error) == (2.5, 3.01, 0.04)
+    assert perplexity.on == "text, context 256, stride 128"
+    assert (accuracy.donor, accuracy.pruned) == (0.8, 0.7)  # the group's mean, not a task's score
+    assert entry.figures["kl"].donor is None and entry.figures["kl"].pruned == 0.25
+    assert {"parameters", "decode", "disk"} <= set(entry.figures)
+
+
+def test_without_a_group_the_mean_is_of_the_tasks(store):
+    spec, whole = run_spec(1), result()
+    alone = replace(whole.pruned, metrics=tuple(m for m in whole.pruned.metrics if m.task != "skills"))
+    keep_run(store, 1, spec, replace(whole, pruned=alone))
+    accuracy = catalogue.entries(store)[0].figures["accuracy"]
+    assert accuracy.pruned == pytest.approx((0.6 + 0.8) / 2)
+    assert accuracy.pruned_error == pytest.approx(0.03 / 2)
+    assert "mean of 2 tasks" in accuracy.on and "facts" in accuracy.on
+
+
+def test_a_group_of_some_tasks_is_not_the_mean_of_all(store):
+    other = Metric("acc", "other", 0.1, "fraction", True, 0.04, 0.25, 240, "0-shot")
+    whole = result()
+    keep_run(store, 1, measured=replace(whole, pruned=replace(whole.pruned, metrics=(*whole.pruned.metrics, other))))
+    accuracy = catalogue.entries(store)[0].figures["accuracy"]
+    assert accuracy.pruned == pytest.approx((0.6 + 0.8 + 0.1) / 3)
+    assert accuracy.pruned_error == pytest.approx((0.03**2 + 0.04**2) ** 0.5 / 3)
+    assert accuracy.on == "facts, order, other, mean of 3 tasks, 0-shot"
+
+
+def test_a_thousand_runs_are_listed_fast(store, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # of making them, which is not the point
+    for number in range(1000):
+        keep_run(store, number)
+    catalogue.entries(store)
+    catalogue._entry.cache_clear()
+    begun = time.process_time()
+    first = catalogue.entries(store)
+    kept = time.process_time()
+    assert catalogue.entries(store) == first and len(first) == 1000
+    again = time.process_time()
+    assert all(jobs.status(store, run.id) for run in first)
+    told = time.process_time()
+    assert kept - begun < 1.0 and again - kept < 0.5 and told - again < 1.0  # 0.2, 0.05 and 0.1 s when measured
+
+
+def test_the_summary_is_only_a_copy(store):
+    run_id = keep_run(store, 1)
+    entry = catalogue.entry(store, run_id)
+    summary = store.folder(run_id) / "summary.json"
+    for content in ("", "[]", json.dumps(json.loads(summary.read_text()) | {"of": [0]})):
+        summary.write_text(content)
+        catalogue._entry.cache_clear()
+        assert catalogue.entry(store, run_id) == entry
+        assert json.loads(summary.read_text())["of"][0] == catalogue.VERSION
+    store.save_result(run_id, replace(result(), seconds=9.0, pruned=replace(result().pruned, metrics=())))
+    assert "perplexity" not in catalogue.entry(store, run_id).figures
+
+
+@pytest.mark.parametrize("name", ["spec.json", "progress.json", "result.json", "about.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"type": "Nonsense"}', b"\xff\xfe"])
+def test_a_damaged_file_is_told_in_its_line(store, name, content):
+    keep_run(store, 1)
+    run_id = keep_run(store, 2)
+    (store.folder(run_id) / name).write_bytes(content)
+    damaged, good = catalogue.entries(store)
+    assert good.state == "done" and damaged.state == "damaged" and damaged.reason
+    trash.delete(store, run_id)
+    assert [run.id for run in trash.deleted(store)] == [run_id]
+
+
+def test_missing_files(store):
+    for number, name in enumerate(("spec.json", "progress.json", "result.json")):
+        (store.folder(keep_run(store, number)) / name).unlink()
+    result_gone, progress_gone, spec_gone = catalogue.entries(store)
+    assert [run.state for run in (spec_gone, progress_gone, result_gone)] == ["damaged", "interrupted", "damaged"]
+    assert "never started" in progress_gone.reason and "result.json is missing" in result_gone.reason
+
+
+def test_names_tags_and_notes_leave_the_spec_alone(store):
+    run_id = keep_run(store, 1)
+    before = (store.folder(run_id) / "spec.json").read_bytes()
+    catalogue.say(store, run_id, About(" Best ", ("a", " b", "a", ""), "why\n"))
+    assert catalogue.entry(store, run_id).about == About("Best", ("a", "b"), "why")
+    assert (store.folder(run_id) / "spec.json").read_bytes() == before
+    with pytest.raises(UserError, match="There is no run"):
+        catalogue.say(store, "../../etc", About("x"))
+
+
+def test_search_and_filters(store):
+    for number in range(4):
+        keep_run(store, number)
+    runs = catalogue.entries(store)
+    catalogue.say(store, runs[0].id, About("Wiki best", ("paper",)))
+    runs = catalogue.entries(store)
+    assert catalogue.matching(runs, "best wiki") == runs[:1]
+    assert catalogue.matching(runs, tags=("paper",)) == runs[:1]
+    assert catalogue.matching(runs, models=("other",)) == catalogue.matching(runs, states=("failed",)) == []
+    assert catalogue.matching(runs, "SLEB drop") == runs
+
+
+def test_delete_restore_and_empty(store):
+    first, second = keep_run(store, 1), keep_run(store, 2)
+    trash.delete(store, first)
+    assert [run.id for run in catalogue.entries(store)] == [second]
+    trash.restore(store, first)
+    assert {run.id for run in catalogue.entries(store)} == {first, second} and not trash.deleted(store)
+    assert catalogue.finished(store, first)[1] == result()
+    trash.delete(store, second)
+    assert trash.empty(store) == 1
+    with pytest.raises(UserError, match="trash holds no run"):
+        trash.restore(store, second)
+    with pytest.raises(UserError, match="There is no run"):
+        trash.delete(store, second)
+
+
+def test_a_waiting_run_is_not_deleted(store):
+    run_id = keep_run(store, 1)
+    (store.home / "queue").mkdir()
+    (store.home / "queue" / f"1-{0:020d}-{run_id}").touch()
+    with pytest.raises(UserError, match="cancel it"):
+        trash.delete(store, run_id)
+
+
+def test_a_run_that_the_worker_has_just_claimed_is_not_deleted(store, monkeypatch):
+    run_id = keep_run(store, 1)  # no more in the queue, not locked yet
+    monkeypatch.setattr(jobs, "running", lambda store: run_id)
+    with pytest.raises(UserError, match="cancel it"):
+        trash.delete(store, run_id)
+
+
+def test_a_run_deleted_while_it_is_listed_leaves_no_folder(store, monkeypatch):
+    run_id, read = keep_run(store, 1), catalogue._read
+
+    def deleted_meanwhile(folder):
+        entry = read(folder)
+        trash.delete(store, run_id)
+        return entry
+
+    monkeypatch.setattr(catalogue, "_read", deleted_meanwhile)
+    catalogue._entry.cache_clear()
+    catalogue.entries(store)
+    monkeypatch.undo()
+    assert not store.folder(run_id).exists()
+    trash.restore(store, run_id)
+    assert catalogue.entry(store, run_id).state == "done"
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+def worse(by: float):
+    metrics = tuple(replace(m, value=m.value + by) if m.name == "perplexity" else m for m in result().pruned.metrics)
+    return replace(result(), pruned=replace(result().pruned, metrics=metrics))
+
+
+def test_the_best_is_marked_and_what_is_level_with_it():
+    table = beside([("a", result()), ("b", worse(0.05)), ("c", worse(1.0))])
+    assert table.headings == ("donor", "a", "b", "c") and table.donors == 1
+    row = next(row for row in table.rows if row.metric.name == "perplexity")
+    assert (row.best, row.level) == ({1}, {2})  # 0.05 is within 2 * sqrt(2) * 0.04, 1.0 is not
+    words = ["2.500 ± 0.030", "3.010 ± 0.040 ★", "3.060 ± 0.040 ≈", "4.010 ± 0.040"]
+    assert [marked(row, i) for i in range(4)] == words
+    same = next(row for row in table.rows if row.metric.name == "parameters")
+    assert not same.best and not same.level
+
+
+def test_a_speed_of_one_round_is_no_best():
+    def timed(speed: float, error: float | None):
+        metrics = tuple(
+            replace(m, value=speed, stderr=error) if m.name == "decode" else m for m in result().pruned.metrics
+        )
+        return replace(result(), pruned=replace(result().pruned, metrics=metrics))
+
+    def decode(error: float | None):
+        table = beside([("a", timed(100, error)), ("b", timed(150, error))])
+        return next(row for row in table.rows if row.metric.name == "decode")
+
+    assert decode(2.0).best == {2}
+    assert not decode(None).best and not decode(None).level
+
+
+def test_figures_that_were_measured_otherwise_have_a_row_of_their_own():
+    metrics = tuple(replace(m, note="context 64") if m.name == "perplexity" else m for m in result().pruned.metrics)
+    other = replace(result(), pruned=replace(result().pruned, metrics=metrics))
+    rows = [row for row in beside([("a", result()), ("b", other)]).rows if row.metric.name == "perplexity"]
+    assert [[cell is not None for cell in row.cells] for row in rows] == [[True, True, False], [False, False, True]]
+    assert not any(row.best for row in rows)
+
+
+def test_outcomes_told_in_a_note_do_not_part_a_row():
+    def noted(note: str):
+        speed_up = Metric("decode speed-up", "batch 1", 1.5, "x", True, 0.1, note=note)
+        return replace(result(), pruned=replace(result().pruned, metrics=(speed_up,)))
+
+    def rows(*notes: str) -> int:
+        table = beside([(note, noted(note)) for note in notes])
+        return sum(row.metric.name == "decode speed-up" for row in table.rows)
+
+    assert rows("7 rounds, from 1.41 to 1.52", "7 rounds, from 0.9 to 2.0") == 1
+    assert rows("7 rounds, from 1.41 to 1.52", "9 rounds, from 1.41 to 1.52") == 2
+    assert rows("lm-eval 0.4.13", "lm-eval 0.4.12") == 2
+
+
+def test_csv_has_units_and_errors(store):
+    keep_run(store, 1)
+    head, line = (row for row in table_csv(catalogue.entries(store)).splitlines())
+    assert "decode speed, pruned (tokens/s)" in head and '"perplexity, donor, standard error"' in head
+    assert "KL from the donor, donor" not in head and "0.25" in line
+    lines = comparison_csv(beside([("a", result()), ("b", worse(1))])).splitlines()
+    assert lines[0].startswith("metric,on,unit,better,donor,") and len(lines) > 5
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_comes_back():
+    spec = run_spec(3)
+    assert parse_recipe(dumps(spec).encode(), "r.json") == spec
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[1]", "does not say that it is one"),
+        (dumps(result()).encode(), "holds a RunResult"),
+        (dumps(Block(1, 2)).encode(), "holds a Block"),
+        (b'{"type": "RunSpec"}', "cannot be read"),
+        (dumps(run_spec(1)).replace('"seed"', '"sead"').encode(), "no setting 'sead'"),
+    ],
+)
+def test_a_wrong_file_is_told_in_a_sentence(content, says):
+    with pytest.raises(UserError, match=r"r\.json") as told:
+        parse_recipe(content, "r.json")
+    assert says in str(told.value)
