@@ -43,13 +43,12 @@ def answer(cls: type[T], spec: Spec, run_id: str | None = None, anew: bool = Fal
     """The result of `spec`: the kept one, or made here and now with a line of progress, as always where `anew`."""
     store = open_store()
     run_id = run_id or jobs.job_id(spec)
-    job = store.job(run_id)
-    if job is None or job.state != "done" or anew:
-        (store.folder(run_id) / "cancel").unlink(missing_ok=True)  # of the last time
-        store.save_spec(run_id, spec)
-        job = worker.execute(store, run_id, make_runner(store), terminal.ProgressLine())
+    watch = terminal.ProgressLine()
+    if jobs.take(store, spec, run_id, again=anew):
+        job = worker.execute(store, run_id, make_runner(store), watch)
+    else:  # it is done, or another process is at it: its answer is as good
+        job = jobs.follow(store, run_id, watch)
     result = store.result(run_id)
     if job is None or job.state != "done" or not isinstance(result, cls):
-        ended = "is being run by another process" if job is not None and job.state == "running" else "was cancelled"
-        raise UserError(job.error if job is not None and job.error else f"The job {run_id} {ended}.")
+        raise UserError(job.error if job is not None and job.error else f"The job {run_id} was cancelled.")
     return result

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from prune_core.pipeline.specs import AnyResult, AnySpec
+from prune_core.store.adopt import take_over
 from prune_core.store.store import Store, home
 
 
 def open_store(folder: Path | None = None) -> Store:
-    """The store in `folder`, else in the home folder."""
-    return Store(folder or home(), AnySpec, AnyResult)
+    """The store in `folder`, else in the home folder; one of an older version is taken over."""
+    return take_over(Store(folder or home(), AnySpec, AnyResult))

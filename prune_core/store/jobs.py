@@ -1,32 +1,44 @@
-"""Start, watch and cancel jobs, from any process: the pages, the command line, tests. worker.py is the running side.
+"""Ask for jobs, watch and cancel them, from any process: the pages, the command line, tests. worker.py runs them.
 
-A job is a folder in the store plus an entry in the queue. Whoever removes the entry owns the job: the worker, to run
-it, or a client, to cancel it. Whoever runs a job holds a lock in its folder, so that a dead runner is noticed at once.
+A job is a row of the database. Asking twice is one row; whoever turns a row from "queued" to "running", in one
+statement, owns the job; the owner is told from others by process id and start time. Reading how a job stands changes
+nothing: `tend` is what starts a worker where one is missing, and marks the jobs of dead processes.
 """
 
-import fcntl
-import json
-import os
 import secrets
-import shutil
-import signal
-import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from hashlib import sha256
+from sqlite3 import Row
+from typing import Any
 
+from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.fingerprint import fingerprint
 from prune_core.schema.job import Job, Result, Spec
-from prune_core.schema.run import RunSpec
-from prune_core.store.files import DiskFull
+from prune_core.schema.reports import Preview
+from prune_core.store import database, doorbell, processes, run_lines, spawning
+from prune_core.store.processes import Process
 from prune_core.store.store import Store
 
-STOPPED = ("failed", "cancelled", "interrupted")  # these go on where they were, when submitted again under their id
+STOPPED = ("failed", "cancelled", "interrupted")  # these resume from their last saved part when submitted again
 FINISHED = ("done", *STOPPED)
-QUEUING_S = 5.0  # between a job's first line and its place in the queue at most
-GRACE_S = 10.0  # a cancelled job that reaches no tick for so long costs the worker its life
+GRACE_S = 10.0  # a cancelled job that reaches no tick for this long costs the worker its life
+TEND_EVERY_S = 1.0
+FOLLOW_EVERY_S = 0.3
+
+ASK = """
+INSERT INTO jobs (id, kind, state, quick, asked, subject, pid, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    state = excluded.state, quick = excluded.quick, asked = excluded.asked, subject = excluded.subject,
+    pid = excluded.pid, started = excluded.started,
+    stage = '', done = 0, total = 0, unit = 'steps', eta_s = NULL, error = NULL, cancel_asked = NULL
+"""
+AHEAD = """
+SELECT count(*) FROM jobs WHERE state = 'queued' AND (quick, -asked) > (?, -?) OR
+    state = 'running' AND (pid, started) = (SELECT pid, started FROM worker)
+"""
 
 
 def job_id(spec: Spec) -> str:
@@ -36,198 +48,221 @@ def job_id(spec: Spec) -> str:
     return f"{spec.kind}-{fingerprint(spec)}"
 
 
+def subject(model: Any, calibration: Any) -> str:
+    """A short name for "this model and this text", by which jobs about them are listed."""
+    return sha256((serial.dumps(model) + serial.dumps(calibration)).encode()).hexdigest()[:16]
+
+
+def subject_of(spec: Spec) -> str:
+    """The subject of a spec, "" where it names no text."""
+    calibration = getattr(spec, "calibration", None)
+    return "" if calibration is None else subject(getattr(spec, "model", None), calibration)
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
 def submit(store: Store, spec: Spec, run_id: str | None = None) -> str:
-    """Queue `spec` and return the job's id; a job that is done, running or waiting already is not queued again."""
+    """Queue `spec` and return the job's id; a job that is done, running or waiting already is not queued again.
+
+    Starts the worker where none is, and wakes it.
+    """
     run_id = run_id or job_id(spec)
-    job = status(store, run_id)
-    stays = ("queued", "running") if spec.answer == "anew" else ("queued", "running", "done")
-    if job is not None and job.state in stays:  # free memory changes, so an inspection is never an old one
-        return run_id
-    (store.folder(run_id) / "cancel").unlink(missing_ok=True)
-    store.save_spec(run_id, spec)
-    store.save_job(Job(run_id, spec.kind, "queued"))
-    queue = store.home / "queue"
-    queue.mkdir(exist_ok=True)
-    (queue / f"{int(not spec.quick)}-{time.time_ns():020d}-{run_id}").touch()
-    ensure_worker(store)
+    if _ask(store, spec, run_id, None, again=spec.answer == "anew"):
+        port = spawning.ensure_worker(store.home)
+        doorbell.ring(port)
     return run_id
 
 
-def status(store: Store, run_id: str) -> Job | None:
-    """How the job stands, None when there is none. A job whose process died is marked interrupted, with the reason."""
-    job = store.job(run_id)
-    if job is None or job.state in FINISHED:
-        return job
-    entries = waiting_ids(store)
-    if run_id in entries:
-        ensure_worker(store)  # a job must not wait for ever for a worker that died
-        return replace(job, ahead=entries.index(run_id) + int(running(store) not in (None, run_id)))
-    _kill_if_overdue(store, job)
-    alive = is_locked(store.folder(run_id) / "lock") or (job.state == "queued" and _is_being_moved(store, run_id))
-    return job if alive else _bury(store, run_id)
+def take(store: Store, spec: Spec, run_id: str, again: bool = False) -> bool:
+    """Make the job this process's own, to run here and now; false where it is done, or a living process runs it.
+
+    `again`: also where it is done.
+    """
+    return _ask(store, spec, run_id, processes.this_process(), again)
 
 
-def wait(store: Store, run_id: str, timeout_s: float, poll_s: float = 0.02) -> Job:
-    """The job once it is finished, or as it stands after `timeout_s` seconds."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        job = status(store, run_id)
-        if job is None:
-            raise UserError(f"There is no job {run_id}: it was deleted; start it again.")
-        if job.state in FINISHED or time.monotonic() > deadline:
-            return job
-        time.sleep(poll_s)
+def _ask(store: Store, spec: Spec, run_id: str, owner: Process | None, again: bool) -> bool:
+    """Put the job's row in the queue, or, with an `owner`, into its hands. Whether anything was to be done."""
+    standing = status(store, run_id)
+    if standing is not None and _stays(standing.state, owner, again):
+        return False  # asked on every rerun of a page: without a write
+    store.save_spec(run_id, spec)
+    with database.transaction(store.home) as rows:
+        row = rows.execute("SELECT * FROM jobs WHERE id = ?", (run_id,)).fetchone()
+        if row is not None and _stays(_state(store, row), owner, again):
+            return False
+        state, asked = "running" if owner else "queued", time.time()
+        values = (run_id, spec.kind, state, int(spec.quick), asked, subject_of(spec), *(owner or (None, None)))
+        rows.execute(ASK, values)
+    if spec.kind == "run":
+        run_lines.keep(store, run_id)
+    return True
 
 
-def result(store: Store, spec: Spec) -> Result | None:
-    """The kept answer to `spec`, or None when it was never finished."""
-    run_id = job_id(spec)
-    job = store.job(run_id)
-    return store.result(run_id) if job is not None and job.state == "done" else None
+def _stays(state: str, owner: Process | None, again: bool) -> bool:
+    """Whether a job in this state is left as it is when it is asked for."""
+    return state == "running" or (state == "queued" and owner is None) or (state == "done" and not again)
 
 
 def cancel(store: Store, run_id: str) -> None:
     """Ask the job to stop. A waiting one stops at once, a running one at its next tick, a stuck one after GRACE_S."""
-    for entry in waiting(store):
-        if entry.name.endswith(f"-{run_id}"):
-            with suppress(FileNotFoundError):  # the worker was quicker: the flag below stops it
-                entry.unlink()
-                job = store.job(run_id)
-                if job is not None:
-                    store.save_job(replace(job, state="cancelled"))
-                return
-    if store.folder(run_id).exists():
-        (store.folder(run_id) / "cancel").touch()
+    waiting = "UPDATE jobs SET state = 'cancelled' WHERE id = ? AND state = 'queued' RETURNING id"
+    if not database.write(store.home, waiting, (run_id,)):
+        running = "UPDATE jobs SET cancel_asked = ? WHERE id = ? AND state = 'running' AND cancel_asked IS NULL"
+        database.write(store.home, running, (time.time(), run_id))
 
 
-def waiting(store: Store) -> list[Path]:
-    """The queue's entries, next first; each is named <priority>-<time>-<job id>."""
-    return sorted((store.home / "queue").glob("[01]-*"))
+# --- looking ----------------------------------------------------------------------------------------------------------
 
 
-def waiting_ids(store: Store) -> list[str]:
-    """The ids of the jobs that wait, next first."""
-    return [entry.name.split("-", 2)[2] for entry in waiting(store)]
+def status(store: Store, run_id: str) -> Job | None:
+    """How the job stands, None when there is none. That of a dead process is "interrupted", with the reason."""
+    rows = database.read(store.home, "SELECT * FROM jobs WHERE id = ?", (run_id,))
+    return standing(store, rows[0]) if rows else None
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
-    try:
-        with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-def worker_pid(store: Store) -> int | None:
-    """The process id of the living worker, or None."""
-    return _worker(store).get("pid") if is_locked(store.home / "worker.lock") else None
-
-
-def running(store: Store) -> str | None:
-    """The id of the job that the worker runs now, or None."""
-    return _worker(store).get("job") if worker_pid(store) else None
-
-
-def ensure_worker(store: Store) -> None:
-    """Start the worker unless one lives. It leads a session of its own, so Ctrl+C in the terminal does not reach it."""
-    if is_locked(store.home / "worker.lock"):
-        return
-    orphan = _worker(store).get("job")
-    if orphan and orphan not in waiting_ids(store):  # queued again since, it is no orphan
-        status(store, orphan)  # marks it interrupted while the dead worker's exit code can still be read
-    if shutil.disk_usage(store.home).free == 0:
-        raise DiskFull(store.home / "worker.json")
-    log = os.open(store.home / "worker.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
-    # posix_spawn, not subprocess: _exit_code alone may wait for the child, to learn how it died.
-    pid = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-m", "prune_core", "worker", "--parent", str(os.getpid())],
-        os.environ | {"LAYERSCOPE_HOME": str(store.home), "PYTHONPATH": _import_path()},
-        file_actions=[(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)],
-        setsid=True,
+def standing(store: Store, row: Row) -> Job:
+    """The job of a row of the table, as it stands now."""
+    job = Job(
+        *(row["id"], row["kind"], row["state"], row["stage"], row["done"], row["total"], row["unit"]),
+        *(row["eta_s"], row["error"]),
     )
-    os.close(log)
-    while worker_pid(store) is None:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid and worker_pid(store) is None:
-            raise UserError(f"The worker process did not start: see the end of {store.home / 'worker.log'}.")
-        time.sleep(0.02)
-
-
-def stop_worker(store: Store) -> None:
-    """Kill the worker, if one lives, and wait until it is gone."""
-    while (pid := worker_pid(store)) is not None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
-
-
-def _worker(store: Store) -> dict:
-    try:
-        return json.loads((store.home / "worker.json").read_text())
-    except FileNotFoundError:
-        return {}
-
-
-def _kill_if_overdue(store: Store, job: Job) -> None:
-    with suppress(FileNotFoundError):
-        asked = (store.folder(job.id) / "cancel").stat().st_mtime
-        if time.time() - asked > GRACE_S and running(store) == job.id:
-            stop_worker(store)
-
-
-def _is_being_moved(store: Store, run_id: str) -> bool:
-    """Whether a job that is neither in the queue nor locked is on its way: into the queue, or to the worker."""
-    if running(store) == run_id:
-        return True
-    with suppress(FileNotFoundError):
-        return time.time() - (store.folder(run_id) / "progress.json").stat().st_mtime < QUEUING_S
-    return False
-
-
-def _bury(store: Store, run_id: str) -> Job | None:
-    """Mark the job of a dead process: done where its result was kept already, else cancelled or interrupted."""
-    job = store.job(run_id)
-    if job is None or job.state in FINISHED:  # it finished between two looks
-        return job
-    death = _death(store)
-    if isinstance(store.spec(run_id), RunSpec) and (store.folder(run_id) / "result.json").exists():
-        job = replace(job, state="done")
-    elif (store.folder(run_id) / "cancel").exists():
-        job = replace(job, state="cancelled")
-    else:
-        job = replace(job, state="interrupted", error=death)
-    store.clean(run_id)
-    try:
-        store.save_job(job)
-    except DiskFull as full:  # as likely as not, what killed it
-        job = replace(job, error=str(full))
+    if job.state == "queued":
+        ahead = database.read(store.home, AHEAD, (row["quick"], row["asked"]))[0][0]
+        return replace(job, ahead=ahead)
+    state = _state(store, row)
+    if state != job.state:
+        return replace(job, state=state, eta_s=None, error=_death(store, row) if state == "interrupted" else None)
     return job
 
 
-def _death(store: Store) -> str:
-    code = _exit_code(_worker(store).get("pid"))
-    if code == -signal.SIGKILL:
+def _state(store: Store, row: Row) -> Any:
+    """The state of a row, where that of a dead process is what became of its job."""
+    if row["state"] != "running" or processes.is_alive(Process(row["pid"], row["started"])):
+        return row["state"]
+    if row["kind"] == "run" and store.has_result(row["id"]):
+        return "done"
+    return "cancelled" if row["cancel_asked"] is not None else "interrupted"
+
+
+def _death(store: Store, row: Row) -> str:
+    how = spawning.how_it_ended(row["pid"])
+    if how == "killed":
         return "The worker process was killed (signal 9), often because memory ran out: resume or start the job again."
-    how = f"was ended by signal {-code}" if code is not None and code < 0 else "ended unexpectedly"
     return (
         f"The process {how} while this job ran: resume or start it again, and see worker.log in {store.home} "
         "if it repeats."
     )
 
 
-def _exit_code(pid: int | None) -> int | None:
-    """How the child `pid` ended (negative: by that signal), None if it was no child of ours or lives."""
-    with suppress(ChildProcessError):
-        ended, wait_status = os.waitpid(pid, os.WNOHANG) if pid else (0, 0)
-        if ended:
-            return os.waitstatus_to_exitcode(wait_status)
-    return None
+def result(store: Store, spec: Spec) -> Result | None:
+    """The kept answer to `spec`, or None when it was never finished."""
+    return finished_result(store, job_id(spec))
 
 
-def _import_path() -> str:
-    root = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+def finished_result(store: Store, run_id: str) -> Result | None:
+    """The result of the job, or None where it is not done."""
+    job = status(store, run_id)
+    return store.result(run_id) if job is not None and job.state == "done" else None
+
+
+def wait(store: Store, run_id: str, timeout_s: float, poll_s: float = 0.02) -> Job:
+    """The job once it is finished, or as it stands after `timeout_s` seconds; the worker is looked after meanwhile."""
+    deadline, tended = time.monotonic() + timeout_s, -TEND_EVERY_S
+    while True:
+        job = status(store, run_id)
+        if job is None:
+            raise UserError(f"There is no job {run_id}: it was deleted; start it again.")
+        now = time.monotonic()
+        if job.state in FINISHED or now > deadline:
+            return job
+        if now - tended > TEND_EVERY_S:
+            tend(store)
+            tended = now
+        time.sleep(poll_s)
+
+
+def follow(store: Store, run_id: str, watch: Callable[[Job], None]) -> Job:
+    """Watch a job that another process runs until it is finished; `watch` sees it a few times a second."""
+    while (job := wait(store, run_id, FOLLOW_EVERY_S)).state not in FINISHED:
+        watch(job)
+    return job
+
+
+def waiting_ids(store: Store) -> list[str]:
+    """The ids of the jobs that wait, next first."""
+    query = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY quick DESC, asked"
+    return [row["id"] for row in database.read(store.home, query)]
+
+
+def ids(store: Store, kind: str, about: str | None = None) -> list[str]:
+    """The ids of all jobs of `kind`, those asked for last first; `about`: only those with this `subject`."""
+    query = "SELECT id FROM jobs WHERE kind = ? AND (? IS NULL OR subject = ?) ORDER BY asked DESC, id DESC"
+    return [row["id"] for row in database.read(store.home, query, (kind, about, about))]
+
+
+def briefs(store: Store, kind: str, about: str) -> list[str]:
+    """The brief results (JSON) of finished jobs of `kind` with this subject, the oldest first."""
+    query = (
+        "SELECT brief FROM jobs WHERE kind = ? AND subject = ? AND state = 'done' AND brief IS NOT NULL ORDER BY asked"
+    )
+    return [row["brief"] for row in database.read(store.home, query, (kind, about))]
+
+
+def brief(result: Result) -> str | None:
+    """A preview, or the one that comes with a result, as JSON: what lists of tried cuts are made of."""
+    seen = result if isinstance(result, Preview) else getattr(result, "preview", None)
+    return serial.dumps(seen) if isinstance(seen, Preview) else None
+
+
+def worker_pid(store: Store) -> int | None:
+    """The process id of the living worker, or None."""
+    worker = spawning.living_worker(store.home)
+    return worker.pid if worker else None
+
+
+def running(store: Store) -> str | None:
+    """The id of the job that the worker runs now, or None."""
+    if worker_pid(store) is None:
+        return None
+    query = "SELECT id FROM jobs WHERE state = 'running' AND (pid, started) = (SELECT pid, started FROM worker)"
+    rows = database.read(store.home, query)
+    return rows[0]["id"] if rows else None
+
+
+# --- looking after ----------------------------------------------------------------------------------------------------
+
+
+def tend(store: Store) -> None:
+    """Look after what nobody else would: mark the jobs of dead processes, end a worker that does not heed a
+    cancellation, start one where jobs wait and none lives. Who watches a job calls this now and then."""
+    for row in database.read(store.home, "SELECT * FROM jobs WHERE state = 'running'"):
+        owner = Process(row["pid"], row["started"])
+        overdue = row["cancel_asked"] is not None and time.time() - row["cancel_asked"] > GRACE_S
+        if overdue and owner == spawning.living_worker(store.home):
+            processes.kill(owner)
+            spawning.wait_for_the_end(owner)
+        if not processes.is_alive(owner):
+            bury(store, row)
+    if waiting_ids(store):
+        doorbell.ring(spawning.ensure_worker(store.home))
+
+
+def bury(store: Store, row: Row) -> None:
+    """Write down what became of the job of a dead process. Another that took it over meanwhile is left alone."""
+    job = standing(store, row)
+    store.clean(job.id)
+    database.write(
+        store.home,
+        "UPDATE jobs SET state = ?, error = ?, eta_s = NULL"
+        " WHERE id = ? AND state = 'running' AND pid = ? AND started = ?",
+        (job.state, job.error, job.id, row["pid"], row["started"]),
+    )
+
+
+def stop_worker(store: Store) -> None:
+    """Kill the worker, if one lives, and wait until it is gone."""
+    while (worker := spawning.living_worker(store.home)) is not None:
+        processes.kill(worker)
+        spawning.wait_for_the_end(worker)

@@ -1,12 +1,12 @@
 """Everything LayerScope keeps on disk, under one home folder ($LAYERSCOPE_HOME, else ~/.layerscope).
 
-runs/<id>/         spec.json  progress.json  result.json  arrays.safetensors  checkpoint/  parts/
+layerscope.db      jobs, their queue, the list of runs, the worker: database.py
+runs/<id>/         spec.json  result.json  arrays.safetensors  checkpoint/  parts/
                    partial.safetensors: what an unfinished job has so far
-                   about.json, summary.json: catalogue.py
+                   about.json: what the user says about a run, catalogue.py
 trash/<id>/        deleted runs, until the trash is emptied
-queue/             one empty file a waiting job; removing it is claiming it
 workspaces/        what a browser session had chosen, so that a refresh loses nothing
-worker.json/.lock/.log
+worker.log
 """
 
 import json
@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
-from prune_core.schema.job import Job, Result, Spec
+from prune_core.schema.job import Result, Spec
 from prune_core.store.files import DiskFull, read_json, whole, write_text
 
 T = TypeVar("T")
@@ -57,11 +57,6 @@ class Store:
         """Where run `run_id` lies."""
         return self.home / "runs" / run_id
 
-    def ids(self, kind: str) -> list[str]:
-        """All ids of jobs of `kind`, newest first."""
-        folders = [f for f in (self.home / "runs").glob(f"{kind}-*") if (f / "spec.json").exists()]
-        return [f.name for f in sorted(folders, key=lambda f: (f / "spec.json").stat().st_mtime_ns, reverse=True)]
-
     def save_spec(self, run_id: str, spec: Spec) -> None:
         try:
             write_text(self.folder(run_id) / "spec.json", serial.dumps(spec))
@@ -73,13 +68,6 @@ class Store:
     def spec(self, run_id: str) -> Spec | None:
         return read_json(self.folder(run_id) / "spec.json", self.specs)
 
-    def save_job(self, job: Job) -> None:
-        write_text(self.folder(job.id) / "progress.json", serial.dumps(job))
-
-    def job(self, run_id: str) -> Job | None:
-        """The job as it was last written; `jobs.status` also notices a dead worker."""
-        return read_json(self.folder(run_id) / "progress.json", Job)
-
     def save_result(self, run_id: str, result: Result) -> None:
         """Keep a result; arrays go first, so that result.json is there only when all of it is."""
         folder = self.folder(run_id)
@@ -88,6 +76,10 @@ class Store:
             _save_arrays(folder / "arrays.safetensors", arrays)
         write_text(folder / "result.json", serial.dumps(plain))
         (folder / PARTIAL).unlink(missing_ok=True)
+
+    def has_result(self, run_id: str) -> bool:
+        """Whether a whole result of the job is there."""
+        return (self.folder(run_id) / "result.json").exists()
 
     def result(self, run_id: str) -> Result | None:
         """The result of a finished job, or None."""

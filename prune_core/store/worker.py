@@ -3,39 +3,58 @@
 What a job does is passed in as a `Runner`, so this file knows no torch. The command line runs its jobs with `execute`.
 """
 
-import fcntl
-import json
 import os
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
+
+import psutil
 
 from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.job import Job, Result, Spec, State
 from prune_core.schema.progress import Progress
-from prune_core.schema.run import RunSpec
-from prune_core.store import catalogue, jobs
-from prune_core.store.files import DiskFull, is_disk_full, write_text
+from prune_core.store import adopt, database, jobs, processes, run_lines, spawning
+from prune_core.store.doorbell import Doorbell
+from prune_core.store.files import DiskFull, is_disk_full
+from prune_core.store.processes import Process
 from prune_core.store.store import Store
 
-IDLE_POLL_S = 0.02
+LOOK_EVERY_S = 1.0
+"""A worker without work sleeps until it is woken, and looks for work and for its parent this often all the same."""
+
 WRITE_EVERY_S = 0.1
 Runner = Callable[[str, Spec, Progress], Result]  # (job id, spec, progress) -> result
 
+CLAIM = """
+UPDATE jobs SET state = 'running', pid = ?, started = ?
+WHERE id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY quick DESC, asked LIMIT 1) AND state = 'queued'
+RETURNING id
+"""
+TELL = """
+UPDATE jobs SET state = ?, stage = ?, done = ?, total = ?, unit = ?, eta_s = ?, error = ?, brief = coalesce(?, brief)
+WHERE id = ? AND state = 'running' AND pid = ? AND started = ?
+RETURNING cancel_asked
+"""
+BECOME = "UPDATE worker SET pid = ?, started = ?, port = ?"
+LEAVE = """
+UPDATE worker SET pid = NULL, started = NULL, port = NULL
+WHERE pid = ? AND started = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued')
+RETURNING only
+"""
+
 
 class JobProgress:
-    """A `Progress` that keeps progress.json current (ten times a second at most) and heeds the cancel flag.
+    """A `Progress` that keeps the job's row current (ten times a second at most) and heeds cancellation.
 
     `watch` is called with the job after each write, for whoever draws it.
     """
 
     def __init__(self, store: Store, job: Job, watch: Callable[[Job], None] = lambda job: None) -> None:
-        self._store, self._watch = store, watch
-        self._flag = store.folder(job.id) / "cancel"
+        self._store, self._watch, self._owner = store, watch, processes.this_process()
         self._begun = self._written = 0.0
         self.job = job
         self._write()
@@ -44,7 +63,6 @@ class JobProgress:
         self.job = replace(self.job, stage=name, done=0, total=total, unit=unit, eta_s=None)
         self._begun = time.monotonic()
         self._write()
-        self._heed()
 
     def advance(self, done: int = 1) -> None:
         finished = self.job.done + done
@@ -53,47 +71,56 @@ class JobProgress:
         self.job = replace(self.job, done=finished, eta_s=eta)
         if time.monotonic() - self._written > WRITE_EVERY_S:
             self._write()
-            self._heed()
 
-    def finish(self, state: State, error: str | None = None) -> None:
+    def finish(self, state: State, error: str | None = None, brief: str | None = None) -> None:
         """Write how the job ended."""
         self.job = replace(self.job, state=state, error=error, eta_s=None)
-        self._write()
-
-    def _write(self) -> None:
-        self._store.save_job(self.job)
-        self._written = time.monotonic()
+        self._tell(brief)
         self._watch(self.job)
 
-    def _heed(self) -> None:
-        if self._flag.exists():
+    def _write(self) -> None:
+        told = self._tell(None)
+        self._written = time.monotonic()
+        self._watch(self.job)
+        if not told or told[0]["cancel_asked"] is not None:  # no row: it was deleted, or is somebody else's by now
             raise Cancelled
+
+    def _tell(self, brief: str | None) -> list:
+        job = self.job
+        values = (job.state, job.stage, job.done, job.total, job.unit, job.eta_s, job.error, brief)
+        return database.write(self._store.home, TELL, (*values, job.id, *self._owner))
 
 
 def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None] = lambda job: None) -> Job | None:
-    """Run one job to its end in this process; its final state is written, unless the disk has no room for that."""
+    """Run one job that this process has claimed to its end; its final state is written, unless there is no room."""
     spec = store.spec(run_id)
     if spec is None:  # its folder was deleted while it waited
+        database.write(store.home, "DELETE FROM jobs WHERE id = ?", (run_id,))
         return None
-    with _lock(store.folder(run_id) / "lock") as held:
-        if not held:  # another process runs it at this moment
-            return store.job(run_id)
+    job = Job(run_id, spec.kind, "running")
+    try:
         store.clean(run_id)
         store.clean_shared()
-        progress = JobProgress(store, Job(run_id, spec.kind, "running"), watch)
         try:
-            _do(store, run_id, spec, run, progress)
-            if isinstance(spec, RunSpec):
-                catalogue.entry(store, run_id)  # keeps its line, so that the first list of many runs is quick too
-        except DiskFull:  # not even the end can be written: `jobs.status` finds it when the lock is gone, and says so
-            traceback.print_exc()
-        return progress.job
+            progress = JobProgress(store, job, watch)
+        except Cancelled:  # before its first tick
+            _end(store, job, "cancelled")
+            return jobs.status(store, run_id)
+        job = _do(store, run_id, spec, run, progress)
+        if spec.kind == "run":
+            run_lines.keep(store, run_id)
+    except DiskFull as full:  # not even the end can be written here; `jobs.status` tells it once this process is gone
+        traceback.print_exc()
+        job = replace(job, state="interrupted", error=str(full))
+        _end(store, job, "interrupted", str(full))
+    return job
 
 
-def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgress) -> None:
+def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgress) -> Job:
     try:
-        store.save_result(run_id, run(run_id, spec, progress))
-        progress.finish("done")
+        result = run(run_id, spec, progress)
+        store.save_result(run_id, result)
+        progress.finish("done", brief=jobs.brief(result))
     except Cancelled:
         progress.finish("cancelled")
     except KeyboardInterrupt:
@@ -106,6 +133,20 @@ def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgres
         short = f"{type(error).__name__}: {str(error)[:300] or 'no message'}"
         inside = f"This failed inside LayerScope ({short}): worker.log has the details."
         progress.finish("failed", str(DiskFull(store.folder(run_id))) if is_disk_full(error) else inside)
+    return progress.job
+
+
+def _end(store: Store, job: Job, state: State, error: str | None = None) -> None:
+    """Write the end of a job past its progress; where there is no room even for that, it is tried once more later."""
+    with suppress(DiskFull):
+        database.write(
+            store.home,
+            "UPDATE jobs SET state = ?, error = ?, eta_s = NULL WHERE id = ? AND state = 'running'",
+            (state, error, job.id),
+        )
+
+
+# --- the worker process -----------------------------------------------------------------------------------------------
 
 
 def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = None) -> None:
@@ -113,53 +154,49 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
 
     `make_runner` is called for the first job, inside it: heavy imports that fail then fail a job, with their reason.
     """
-    with _lock(store.home / "worker.lock") as held:
-        if not held:
+    me = processes.this_process()
+    above = _process(parent)
+    with Doorbell() as bell:
+        if not _become(store, me, bell.port):
             return
-        _announce(store, None)
         store.clean_all()
-        for folder in (store.home / "runs").glob("*"):
-            with suppress(UserError):  # a damaged folder, which the runs page tells of
-                jobs.status(store, folder.name)  # marks what a dead process left as interrupted
+        adopt.refresh(store)
+        jobs.tend(store)
         runner = cache(make_runner)
         while True:
-            claimed = _claim(store)
-            if claimed is not None:
-                execute(store, claimed, lambda run_id, spec, progress: runner()(run_id, spec, progress))
-                _announce(store, None)
-            elif parent is not None and os.getppid() != parent:
-                return
+            claimed = database.write(store.home, CLAIM, me)
+            if claimed:
+                execute(store, claimed[0]["id"], lambda run_id, spec, progress: runner()(run_id, spec, progress))
+                _rotate_log(store)
+            elif parent is not None and (above is None or not processes.is_alive(above)):
+                if database.write(store.home, LEAVE, me):  # not while a job was queued this very moment
+                    return
             else:
-                time.sleep(IDLE_POLL_S)
+                bell.wait(LOOK_EVERY_S)
 
 
-def _claim(store: Store) -> str | None:
-    """Take the next job off the queue: removing its entry makes it ours, unless a client cancelled it first."""
-    for entry in jobs.waiting(store):
-        run_id = entry.name.split("-", 2)[2]
-        _announce(store, run_id)  # before the entry goes, so that the job is never without an owner
-        try:
-            entry.unlink()
-        except FileNotFoundError:
-            continue
-        return run_id
-    return None
+def _become(store: Store, me: Process, port: int) -> bool:
+    """Make this process the worker, unless another one lives."""
+    with database.transaction(store.home) as rows:
+        row = rows.execute("SELECT pid, started FROM worker").fetchone()
+        if row["pid"] is not None and processes.is_alive(Process(row["pid"], row["started"])):
+            return False
+        rows.execute(BECOME, (*me, port))
+    return True
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock at `path`; yields whether we got it. Others look at it for a moment at a time, hence the tries."""
-    with open(path, "a+") as file:
-        for _ in range(100):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.01)
-            else:
-                yield True
-                return
-        yield False
+def _process(pid: int | None) -> Process | None:
+    try:
+        return None if pid is None else processes.process(pid)
+    except psutil.NoSuchProcess:
+        return None
 
 
-def _announce(store: Store, run_id: str | None) -> None:
-    write_text(store.home / "worker.json", json.dumps({"pid": os.getpid(), "job": run_id}))
+def _rotate_log(store: Store) -> None:
+    """Go on in a new log where the old one has grown large; only where this process writes into it."""
+    log = store.home / spawning.LOG
+    with suppress(OSError):
+        if os.path.sameopenfile(sys.stdout.fileno(), os.open(log, os.O_RDONLY)) and spawning.rotate_log(store.home):
+            with open(log, "ab") as new:
+                os.dup2(new.fileno(), 1)
+                os.dup2(new.fileno(), 2)

@@ -12,6 +12,7 @@ from prune_core.pipeline.specs import PreviewSpec
 from prune_core.schema.reports import Preview
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.wording import seconds_in_words
+from prune_core.store import jobs
 from prune_core.store.store import Store
 from tests.fixtures.stored import keep_run
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
@@ -47,8 +48,8 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
     store = open_store(tmp_path / "home")
     last = next(row for row in methods if row[0] == "Last layers")
     assert last[1] == "drop layers 4 to 5 (2 of 6)"
-    (seen,) = (store.result(name) for name in store.ids("preview") if chosen_by(store, name) == "last")
-    (run,) = (store.result(name) for name in store.ids("run") if chosen_by(store, name) == "last")
+    (seen,) = (store.result(name) for name in jobs.ids(store, "preview") if chosen_by(store, name) == "last")
+    (run,) = (store.result(name) for name in jobs.ids(store, "run") if chosen_by(store, name) == "last")
     assert isinstance(seen, Preview) and isinstance(run, RunResult) and run.build_seconds is not None
     assert last[3] == f"{seen.loss - seen.donor_loss:+.3f} ± {seen.delta_stderr:.3f}"
     accuracies = [metric for metric in run.pruned.metrics if metric.name == "acc"]
@@ -56,7 +57,7 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
     assert last[7] == seconds_in_words(run.build_seconds)
 
     again = CliRunner().invoke(app, [*given, "--methods", "last,llm_drop,shortgpt"])
-    assert again.exit_code == 0 and len(store.ids("run")) == 3, "a run of the same recipe is taken again"
+    assert again.exit_code == 0 and len(jobs.ids(store, "run")) == 3, "a run of the same recipe is taken again"
 
 
 def test_damaged_runs_do_not_matter_and_runs_of_a_model_since_changed_are_not_taken(given, tmp_path, monkeypatch):
@@ -69,7 +70,7 @@ def test_damaged_runs_do_not_matter_and_runs_of_a_model_since_changed_are_not_ta
     weights = Path(given[given.index("--model") + 1]) / "model.safetensors"
     weights.write_bytes(weights.read_bytes())  # a new time, for all that is known another content
     assert CliRunner().invoke(app, [*given, "--methods", "last"]).exit_code == 0
-    assert len(store.ids("run")) == 3, "the damaged one, and one for each model"
+    assert len(jobs.ids(store, "run")) == 3, "the damaged one, and one for each model"
 
 
 def chosen_by(store: Store, name: str) -> str:

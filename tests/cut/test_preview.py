@@ -87,7 +87,7 @@ def test_merge_takes_one_layers_memory():
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_sequence_losses_are_the_formula(size, monkeypatch):
-    monkeypatch.setattr("prune_core.cut.preview.CHUNK_VALUES", 3 * VOCAB)  # three tokens at a time
+    monkeypatch.setattr("prune_core.forward.losses.CHUNK_VALUES", 3 * VOCAB)  # three tokens at a time
     model, lengths = tiny_model("gemma2", 4), (20, 3, 13, 2, 1)
     found = sequence_losses(model, ragged_batches(lengths, size))
     assert found.nll.dtype == np.float64

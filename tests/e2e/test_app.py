@@ -92,7 +92,7 @@ def test_build_refresh_in_mid_job_and_compare(tab: Page) -> None:
 
 
 def test_the_checkpoint_is_there_and_whole(home: Store) -> None:
-    (run_id,) = home.ids("run")
+    (run_id,) = jobs.ids(home, "run")
     folder = home.folder(run_id) / "checkpoint"
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "recipe.json", "README.md"} <= names
@@ -103,7 +103,7 @@ def test_cancel_a_job(tab: Page, home: Store) -> None:
     tab.get_by_role("button", name=re.compile("^Build and compare")).click()
     tab.get_by_role("button", name="Cancel").click(timeout=LONG_MS)
     says(tab, re.compile("Build and compare was cancelled"))
-    job = home.job(home.ids("run")[0])
+    job = jobs.status(home, jobs.ids(home, "run")[0])
     assert job is not None and job.state == "cancelled"
 
 

@@ -15,7 +15,7 @@ from prune_core.pipeline.specs import PlanResult, PlanSpec
 from prune_core.schema.errors import Cancelled
 from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.progress import Silent
-from prune_core.store import worker
+from prune_core.store import jobs, worker
 from prune_core.store.store import Store
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
 from tests.methods.models import parts_gone
@@ -36,7 +36,7 @@ def spec(tmp_path_factory) -> PlanSpec:
 
 def plans(spec: PlanSpec, run, store: Store, method: Method, budget: int | None) -> PlanResult:
     asked = PlanSpec(spec.model, spec.calibration, method, budget)
-    store.save_spec("plan-x", asked)
+    assert jobs.take(store, asked, "plan-x", again=True)
     job = worker.execute(store, "plan-x", run)
     assert job is not None and job.state == "done", job
     result = store.result("plan-x")

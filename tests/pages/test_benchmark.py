@@ -11,11 +11,11 @@ from pages._ui.state.session import Workspace
 from prune_core.pipeline.specs import SkillMapSpec, TextSpec
 from prune_core.schema.continuations import Departure, TextPair, Texts, Token
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.skill_map import Skill, SkillMap
 from prune_core.store import jobs
 from prune_core.store.store import Store
+from tests.fixtures.stored import mark
 from tests.pages.test_pages import LAYERS, ROOT, keep, maps, navigation, store, words
 
 __all__ = ["maps", "navigation", "store"]  # fixtures
@@ -50,7 +50,7 @@ def section(name: str) -> AppTest:
 def kept_map(store: Store, found: SkillMap, state: str = "done", **settings) -> SkillMapSpec:
     spec = SkillMapSpec(ModelRef(), **settings)
     keep(store, spec, found)
-    store.save_job(Job(jobs.job_id(spec), spec.kind, state))
+    mark(store, jobs.job_id(spec), spec, state)
     return spec
 
 

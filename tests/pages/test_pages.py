@@ -10,12 +10,12 @@ from streamlit.testing.v1 import AppTest
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import MeasureSpec, PreviewSpec
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.job import Job
 from prune_core.schema.measures import LayerStats
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.reports import Preview
 from prune_core.store import jobs
 from prune_core.store.store import Store
+from tests.fixtures.stored import keep_job, mark
 
 ROOT = Path(__file__).parents[2]
 LAYERS = 16
@@ -32,10 +32,7 @@ def maps() -> LayerStats:
 
 
 def keep(store: Store, spec, result) -> None:
-    job_id = jobs.job_id(spec)
-    store.save_spec(job_id, spec)
-    store.save_result(job_id, result)
-    store.save_job(Job(job_id, spec.kind, "done"))
+    keep_job(store, jobs.job_id(spec), spec, result)
 
 
 @pytest.fixture(autouse=True)
@@ -121,13 +118,12 @@ def test_a_click_inside_the_choice_replaces_it_and_a_second_click_clears_it():
 def test_a_cancelled_preview_waits_until_it_is_asked_for_again(store):
     plan = drop_plan(LAYERS, [7])
     spec = PreviewSpec(ModelRef(), Calibration(), plan)
-    store.save_spec(jobs.job_id(spec), spec)
-    store.save_job(Job(jobs.job_id(spec), spec.kind, "cancelled"))
+    mark(store, jobs.job_id(spec), spec, "cancelled")
     app = page("redundancy")
     gesture(app, 7, 8)
     assert "was cancelled" in words(app)
     assert any(button.label == "Try again" for button in app.button)
-    assert jobs.waiting(store) == []
+    assert jobs.waiting_ids(store) == []
     assert jobs.worker_pid(store) is None
 
 

@@ -22,6 +22,7 @@ from prune_core.schema.serial import dumps
 from prune_core.schema.wording import describe
 from prune_core.store import jobs
 from prune_core.store.files import write_text
+from tests.fixtures.stored import mark
 from tests.pages.synthetic import synthetic
 from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
 
@@ -41,8 +42,7 @@ def keep_preview(store, plan: Plan, loss: float) -> None:
 
 
 def stopped(store, spec, state: str, error: str | None = None) -> None:
-    store.save_spec(jobs.job_id(spec), spec)
-    store.save_job(Job(jobs.job_id(spec), spec.kind, state, error=error))
+    mark(store, jobs.job_id(spec), spec, state, error)
 
 
 def pressed(app, label: str) -> None:
@@ -67,10 +67,10 @@ def test_methods_are_compared_by_loss_and_a_stopped_one_says_why_and_can_be_trie
     assert list(table["Loss"][:2]) == [1.7, 1.9]
     assert table["Not there yet"][2] == "its search: Memory ran out."
     assert "Removed by all 2: layers 11 to 12; by 1: layers 9 to 10, 13 to 14." in words(app)
-    assert jobs.waiting(store) == [] and jobs.worker_pid(store) is None
+    assert jobs.waiting_ids(store) == [] and jobs.worker_pid(store) is None
     pressed(app, "Try again")
     try:
-        assert store.job(jobs.job_id(search)).state in ("queued", "running")
+        assert jobs.status(store, jobs.job_id(search)).state in ("queued", "running")
     finally:
         jobs.stop_worker(store)
 
@@ -140,7 +140,7 @@ def test_training_waits_until_it_is_asked_for(store):
     choose(store, trained_plan())
     app = page("plan")
     assert any(button.label == "Train the network and measure the loss" for button in app.button)
-    assert jobs.waiting(store) == [] and jobs.worker_pid(store) is None
+    assert jobs.waiting_ids(store) == [] and jobs.worker_pid(store) is None
 
 
 def test_a_trained_replacement_shows_its_loss_and_its_curve(store):

@@ -10,13 +10,13 @@ from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.pipeline.specs import DropMapSpec, InspectSpec, MeasureSpec, PlanResult, PlanSpec, PreviewSpec
 from prune_core.schema.drop_map import DropMap, block_cells
 from prune_core.schema.inputs import Calibration, ModelInfo, ModelRef
-from prune_core.schema.job import Job
 from prune_core.schema.plan import Merge, Plan, drop_plan
 from prune_core.schema.reports import Preview
 from prune_core.schema.serial import dumps
 from prune_core.search.block_sets import best_sets
 from prune_core.store import jobs
 from prune_core.store.files import write_text
+from tests.fixtures.stored import mark
 from tests.pages.test_pages import LAYERS, gesture, keep, maps, navigation, page, store, words
 
 __all__ = ["maps", "navigation", "store"]  # fixtures
@@ -65,7 +65,7 @@ def test_asking_for_rbf_cka_hides_nothing_until_it_is_there(store):
 
 
 def test_what_was_measured_with_rbf_cka_serves_without_it_too(store):
-    (store.folder(jobs.job_id(MeasureSpec(*NOW))) / "progress.json").unlink()
+    mark(store, jobs.job_id(MeasureSpec(*NOW)), MeasureSpec(*NOW), "interrupted")
     keep(store, RBF, with_rbf())
     assert "RBF CKA (unbiased)" in measures_offered(page("redundancy"))
 
@@ -171,12 +171,11 @@ def test_sets_are_shown_as_added_up_then_as_measured_the_best_measured_first(sto
 
 def test_while_the_map_grows_its_sets_are_not_measured(store, monkeypatch):
     spec = DropMapSpec(*NOW)
-    store.save_spec(jobs.job_id(spec), spec)
+    mark(store, jobs.job_id(spec), spec, "cancelled")
     store.save_partial(jobs.job_id(spec), drops())
-    store.save_job(Job(jobs.job_id(spec), spec.kind, "cancelled"))
     labels = [button.label for button in page("redundancy").button]
     assert "Go on measuring" in labels and "Measure these sets" in labels
-    monkeypatch.setattr("prune_core.store.jobs.ensure_worker", lambda store: None)
+    monkeypatch.setattr("prune_core.store.spawning.ensure_worker", lambda home: 0)
     jobs.submit(store, spec)
     labels = [button.label for button in page("redundancy").button]
     assert "Cancel" in labels and "Measure these sets" not in labels

@@ -15,18 +15,19 @@ from pages._ui.shared.theme import DARK, LIGHT
 from pages._ui.state.session import Workspace
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.reports import Agreement, Metric, Report, Retention
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.serial import dumps
 from prune_core.store.files import write_text
 from prune_core.store.store import Store
+from tests.fixtures.stored import keep_job, mark
 from tests.pages.test_pages import LAYERS, ROOT, navigation, store, words
 
 __all__ = ["navigation", "store"]  # fixtures
 
 RUN = "run-20260101-000000-0001"
+SPEC = RunSpec(ModelRef(), Calibration(), drop_plan(LAYERS, (9,)), Evaluation())
 LOST = Retention("demo_sums", "acc", 240, 1.0, 0.93, -0.104, -0.042, 17, 0, 1e-5)
 KEPT = Retention("demo_facts", "acc", 240, 0.5, 0.49, -0.06, 0.05, 20, 18, 0.87)
 GAINED = Retention("demo_order", "acc", 240, 0.5, 0.6, 0.04, 0.15, 5, 29, 1e-4)
@@ -57,9 +58,7 @@ def report(label: str, factor: float) -> Report:
 def run(store: Store) -> RunResult:
     """A finished run, which the workspace shows."""
     result = RunResult(report("donor", 1), report("pruned", 1.1), "checkpoint", {"torch": "2"}, 9.0, AGREEMENT)
-    store.save_spec(RUN, RunSpec(ModelRef(), Calibration(), drop_plan(LAYERS, (9,)), Evaluation()))
-    store.save_result(RUN, result)
-    store.save_job(Job(RUN, "run", "done"))
+    keep_job(store, RUN, SPEC, result)
     write_text(store.home / "workspaces" / "a.json", dumps(Workspace(run_id=RUN)))
     return result
 
@@ -109,7 +108,7 @@ def test_what_the_donor_only_guesses_at_says_nothing(store, run):
 )
 def test_a_stopped_run_keeps_its_parts_and_a_failed_one_is_tried_again(store, run, state, label):
     (store.folder(RUN) / "result.json").unlink()
-    store.save_job(Job(RUN, "run", state, error="The task file a.jsonl cannot be read: check the path."))
+    mark(store, RUN, SPEC, state, "The task file a.jsonl cannot be read: check the path.")
     app = benchmark()
     assert [b.label for b in app.button if b.label in ("Go on where it stopped", "Try again")] == [label]
     said = "Build and compare was cancelled. The parts that it finished are kept."

@@ -19,15 +19,14 @@ from pages._ui.runs import report
 from pages._ui.runs.report_html import page as html_page
 from pages._ui.runs.report_html import paragraph
 from prune_core.pipeline.house import open_store
-from prune_core.schema.job import Job
 from prune_core.schema.key_figures import key
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.serial import dumps
-from prune_core.store import catalogue, jobs, trash
+from prune_core.store import catalogue, jobs, run_lines, spawning, trash
 from prune_core.store.catalogue import About
 from prune_core.store.files import DiskFull
 from prune_core.store.store import Store
-from tests.fixtures.stored import keep_run, result, run_spec
+from tests.fixtures.stored import keep_run, mark, result, run_spec
 
 ROOT = Path(__file__).parents[2]
 THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
@@ -147,8 +146,8 @@ def test_two_are_compared_and_nine_are_not(store, three):
 def test_an_interrupted_run_says_so_and_is_resumed(store, monkeypatch):
     run_id = keep_run(store, 1)
     (store.folder(run_id) / "result.json").unlink()
-    store.save_job(Job(run_id, "run", "interrupted", error="The worker process was killed."))
-    monkeypatch.setattr(jobs, "ensure_worker", lambda store: None)
+    mark(store, run_id, run_spec(1), "interrupted", "The worker process was killed.")
+    monkeypatch.setattr(spawning, "ensure_worker", lambda home: 0)
     app = opened((run_id,))
     assert "This run is interrupted. The worker process was killed." in said(app)
     press(app, "Resume")
@@ -156,7 +155,7 @@ def test_an_interrupted_run_says_so_and_is_resumed(store, monkeypatch):
 
 
 def test_run_again_and_change(store, three, monkeypatch):
-    monkeypatch.setattr(jobs, "ensure_worker", lambda store: None)
+    monkeypatch.setattr(spawning, "ensure_worker", lambda home: 0)
     app = opened((three[0],))
     press(app, "Run again")
     (again,) = jobs.waiting_ids(store)
@@ -195,7 +194,7 @@ def test_a_thousand_runs_open_fast(store, monkeypatch):
     read: list[str] = []
     monkeypatch.setattr(Store, "result", lambda self, run_id: read.append(run_id))
     opened()  # imports
-    catalogue._entry.cache_clear()
+    run_lines.from_text.cache_clear()
     begun = time.perf_counter()
     app = opened()
     seconds = time.perf_counter() - begun

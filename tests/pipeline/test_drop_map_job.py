@@ -41,16 +41,16 @@ def test_a_cancelled_map_is_kept_and_gone_on_with(spec, tmp_path, monkeypatch):
     def cancel_half_way(job: Job) -> None:
         seen.append(job.total)
         if job.done > job.total // 2 > 0:
-            (store.folder(run_id) / "cancel").touch()
+            jobs.cancel(store, run_id)
 
-    store.save_spec(run_id, spec)
+    assert jobs.take(store, spec, run_id)
     job = worker.execute(store, run_id, run, cancel_half_way)
     assert job is not None and job.state == "cancelled"
     so_far = store.partial(run_id)
     assert isinstance(so_far, DropMap) and 0 < so_far.sequences < so_far.planned == 6
     assert np.isfinite(so_far.delta[1, 3]) and store.result(run_id) is None
 
-    (store.folder(run_id) / "cancel").unlink()
+    assert jobs.take(store, spec, run_id)
     totals: list[int] = []
     job = worker.execute(store, run_id, run, lambda job: totals.append(job.total))
     assert job is not None and job.state == "done"

@@ -22,7 +22,7 @@ from prune_core.schema.job import Job
 from prune_core.schema.plan import Block, Drop, Plan, Replace
 from prune_core.schema.reports import Preview
 from prune_core.schema.run import RunResult, RunSpec
-from prune_core.store import worker
+from prune_core.store import jobs, worker
 from prune_core.store.store import Store
 from tests.fixtures.small_run import LAYERS, model_and_text
 
@@ -46,7 +46,7 @@ def asked(here: Path) -> tuple[ModelRef, Calibration, Evaluation]:
 
 def done(store: Store, run_id: str, spec: ReplaceSpec | PreviewSpec | RunSpec) -> object:
     """The result of a job that is run here."""
-    store.save_spec(run_id, spec)
+    assert jobs.take(store, spec, run_id, again=True)
     job = worker.execute(store, run_id, runner(store))
     assert isinstance(job, Job) and job.state == "done", job
     return store.result(run_id)
@@ -59,7 +59,7 @@ def test_fitted_once_then_previewed_and_built(here: Path, monkeypatch: pytest.Mo
     assert isinstance(result, ReplaceResult) and result.preview is not None
     curve = result.curves["2-4"]
     assert curve.shape[1] == 3 and curve[0, 0] == 0 and curve[-1, 0] == 12
-    monkeypatch.setattr("prune_core.pipeline.runner.planning.fit_plan", None)  # nothing is fitted again from here on
+    monkeypatch.setattr("prune_core.pipeline.planning.fit_plan", None)  # nothing is fitted again from here on
     seen = done(store, "preview-a", PreviewSpec(model, text, plan))
     assert isinstance(seen, Preview) and seen.loss == result.preview.loss
     ran = done(store, "run-a", RunSpec(model, text, plan, evaluation))
@@ -86,7 +86,7 @@ def test_the_recipe_repeats_it_elsewhere(here: Path) -> None:
 def test_what_no_checkpoint_can_hold_fails_in_a_sentence(here: Path) -> None:
     store, (model, text, evaluation) = open_store(here / "home"), asked(here)
     plan = Plan(LAYERS, (Replace(Block(2, 4), "linearpatch"),))
-    store.save_spec("run-a", RunSpec(model, text, plan, evaluation))
+    assert jobs.take(store, RunSpec(model, text, plan, evaluation), "run-a")
     job = worker.execute(store, "run-a", runner(store))
     assert job is not None and job.state == "failed"
     assert (job.error or "").startswith("A checkpoint cannot hold 'linearpatch'")

@@ -118,19 +118,19 @@ def test_a_cancelled_map_is_kept_and_gone_on_with(spec, tmp_path, monkeypatch):
     def cancel_half_way(job: Job) -> None:
         totals.append(job.total)
         if job.unit == "answers" and job.done > job.total // 2:
-            (store.folder(run_id) / "cancel").touch()
+            jobs.cancel(store, run_id)
 
-    store.save_spec(whole_id, spec)
+    assert jobs.take(store, spec, whole_id)
     worker.execute(store, whole_id, run)
     whole = store.result(whole_id)
-    store.save_spec(run_id, spec)
+    assert jobs.take(store, spec, run_id)
     job = worker.execute(store, run_id, run, cancel_half_way)
     assert job is not None and job.state == "cancelled"
     so_far = store.partial(run_id)
     assert isinstance(so_far, SkillMap) and isinstance(whole, SkillMap)
     assert 0 < len(so_far.starts) < so_far.planned == LAYERS == len(whole.starts)
 
-    (store.folder(run_id) / "cancel").unlink()
+    assert jobs.take(store, spec, run_id)
     left: list[int] = []
     job = worker.execute(store, run_id, run, lambda job: left.append(job.total if job.unit == "answers" else 0))
     assert job is not None and job.state == "done"

@@ -16,7 +16,7 @@ from prune_core.pipeline import writing
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.residents import Residents
 from prune_core.pipeline.runner import runner
-from prune_core.pipeline.specs import TextSpec
+from prune_core.pipeline.specs import AnyResult, AnySpec, TextSpec
 from prune_core.schema.continuations import Departure, TextPair, Texts, agreement, departure_words, mean_kl
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
@@ -85,7 +85,7 @@ def test_without_the_cache_a_planned_model_writes_what_its_checkpoint_writes_wit
 @pytest.mark.parametrize("plan", [drop_plan(LAYERS, [2]), Plan(LAYERS, (Merge(1, (2, 3)),))])
 def test_the_streamed_text_is_the_unstreamed_one_and_what_is_kept_is_a_prefix(spec, tmp_path, plan, temperature):
     SEEN.clear()
-    spec, store = replace(spec, plan=plan, temperature=temperature), Watched(tmp_path / "home")
+    spec, store = replace(spec, plan=plan, temperature=temperature), Watched(tmp_path / "home", AnySpec, AnyResult)
     found = writing.write_texts(store, "text-x", Residents(), spec, Silent())
     model = load(spec.model)
     donor = continuations(model.model, model.tokenizer, PROMPTS, NEW, None, temperature, 3)
@@ -183,14 +183,14 @@ def test_a_stopped_job_goes_on_after_the_last_finished_prompt(spec, tmp_path, mo
 
     def cancel_late(job: Job) -> None:
         if job.unit == "tokens" and job.done > 3 * NEW:
-            (store.folder(run_id) / "cancel").touch()
+            jobs.cancel(store, run_id)
 
-    store.save_spec(run_id, spec)
+    assert jobs.take(store, spec, run_id)
     job = worker.execute(store, run_id, run, cancel_late)
     assert job is not None and job.state == "cancelled"
     so_far = store.partial(run_id)
     assert isinstance(so_far, Texts) and [pair.finished for pair in so_far.pairs] == [True, False]
-    (store.folder(run_id) / "cancel").unlink()
+    assert jobs.take(store, spec, run_id)
     totals: list[int] = []
     job = worker.execute(store, run_id, run, lambda job: totals.append(job.total if job.unit == "tokens" else 0))
     assert job is not None and job.state == "done" and max(totals) == 2 * NEW

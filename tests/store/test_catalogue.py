@@ -1,8 +1,5 @@
 """The catalogue of runs: what it says of each, how fast, that damage stays in its line; names, trash, recipes."""
 
-import json
-import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +11,11 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Block
 from prune_core.schema.reports import Metric
 from prune_core.schema.serial import dumps
-from prune_core.store import catalogue, jobs, trash
+from prune_core.store import catalogue, database, run_lines, trash
 from prune_core.store.catalogue import About
 from prune_core.store.side_by_side import beside, comparison_csv, marked, table_csv
 from prune_core.store.store import Store
-from tests.fixtures.stored import keep_run, result, run_spec
+from tests.fixtures.stored import keep_run, mark, result, run_spec
 
 
 @pytest.fixture
@@ -59,41 +56,24 @@ def test_a_group_of_some_tasks_is_not_the_mean_of_all(store):
     assert accuracy.on == "facts, order, other, mean of 3 tasks, 0-shot"
 
 
-def test_a_thousand_runs_are_listed_fast(store, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda file: None)  # of making them, which is not the point
-    for number in range(1000):
-        keep_run(store, number)
-    catalogue.entries(store)
-    catalogue._entry.cache_clear()
-    begun = time.process_time()
-    first = catalogue.entries(store)
-    kept = time.process_time()
-    assert catalogue.entries(store) == first and len(first) == 1000
-    again = time.process_time()
-    assert all(jobs.status(store, run.id) for run in first)
-    told = time.process_time()
-    assert kept - begun < 1.0 and again - kept < 0.5 and told - again < 1.0  # 0.2, 0.05 and 0.1 s when measured
-
-
-def test_the_summary_is_only_a_copy(store):
+def test_the_line_is_only_a_copy(store):
     run_id = keep_run(store, 1)
     entry = catalogue.entry(store, run_id)
-    summary = store.folder(run_id) / "summary.json"
-    for content in ("", "[]", json.dumps(json.loads(summary.read_text()) | {"of": [0]})):
-        summary.write_text(content)
-        catalogue._entry.cache_clear()
+    for statement in ("UPDATE runs SET stamp = '[]', entry = '{}'", "DELETE FROM runs"):
+        database.write(store.home, statement)
         assert catalogue.entry(store, run_id) == entry
-        assert json.loads(summary.read_text())["of"][0] == catalogue.VERSION
+        assert catalogue.entries(store) == [entry]
     store.save_result(run_id, replace(result(), seconds=9.0, pruned=replace(result().pruned, metrics=())))
     assert "perplexity" not in catalogue.entry(store, run_id).figures
 
 
-@pytest.mark.parametrize("name", ["spec.json", "progress.json", "result.json", "about.json"])
+@pytest.mark.parametrize("name", ["spec.json", "result.json", "about.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"type": "Nonsense"}', b"\xff\xfe"])
 def test_a_damaged_file_is_told_in_its_line(store, name, content):
     keep_run(store, 1)
     run_id = keep_run(store, 2)
     (store.folder(run_id) / name).write_bytes(content)
+    assert catalogue.entry(store, run_id).state == "damaged"  # seen where the run is opened, then by the list
     damaged, good = catalogue.entries(store)
     assert good.state == "done" and damaged.state == "damaged" and damaged.reason
     trash.delete(store, run_id)
@@ -101,11 +81,12 @@ def test_a_damaged_file_is_told_in_its_line(store, name, content):
 
 
 def test_missing_files(store):
-    for number, name in enumerate(("spec.json", "progress.json", "result.json")):
+    for number, name in enumerate(("spec.json", "result.json")):
         (store.folder(keep_run(store, number)) / name).unlink()
-    result_gone, progress_gone, spec_gone = catalogue.entries(store)
-    assert [run.state for run in (spec_gone, progress_gone, result_gone)] == ["damaged", "interrupted", "damaged"]
-    assert "never started" in progress_gone.reason and "result.json is missing" in result_gone.reason
+    run_lines.refresh(store)
+    result_gone, spec_gone = catalogue.entries(store)
+    assert [run.state for run in (spec_gone, result_gone)] == ["damaged", "damaged"]
+    assert "result.json is missing" in result_gone.reason and "spec.json is missing" in spec_gone.reason
 
 
 def test_names_tags_and_notes_leave_the_spec_alone(store):
@@ -145,34 +126,26 @@ def test_delete_restore_and_empty(store):
         trash.delete(store, second)
 
 
-def test_a_waiting_run_is_not_deleted(store):
-    run_id = keep_run(store, 1)
-    (store.home / "queue").mkdir()
-    (store.home / "queue" / f"1-{0:020d}-{run_id}").touch()
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_that_waits_or_runs_is_not_deleted(store, state):
+    mark(store, "run-x", run_spec(1), state)
     with pytest.raises(UserError, match="cancel it"):
-        trash.delete(store, run_id)
+        trash.delete(store, "run-x")
 
 
-def test_a_run_that_the_worker_has_just_claimed_is_not_deleted(store, monkeypatch):
-    run_id = keep_run(store, 1)  # no more in the queue, not locked yet
-    monkeypatch.setattr(jobs, "running", lambda store: run_id)
-    with pytest.raises(UserError, match="cancel it"):
-        trash.delete(store, run_id)
-
-
-def test_a_run_deleted_while_it_is_listed_leaves_no_folder(store, monkeypatch):
-    run_id, read = keep_run(store, 1), catalogue._read
+def test_a_run_deleted_while_its_line_is_made_leaves_no_folder(store, monkeypatch):
+    run_id, read = keep_run(store, 1), run_lines._read
 
     def deleted_meanwhile(folder):
         entry = read(folder)
         trash.delete(store, run_id)
         return entry
 
-    monkeypatch.setattr(catalogue, "_read", deleted_meanwhile)
-    catalogue._entry.cache_clear()
-    catalogue.entries(store)
+    monkeypatch.setattr(run_lines, "_read", deleted_meanwhile)
+    run_lines.keep(store, run_id)
     monkeypatch.undo()
     assert not store.folder(run_id).exists()
+    assert catalogue.entries(store) == [] and [run.id for run in trash.deleted(store)] == [run_id]
     trash.restore(store, run_id)
     assert catalogue.entry(store, run_id).state == "done"
 

@@ -37,8 +37,6 @@ def test_maps_come_back_to_the_bit(store):
 
 
 def test_a_partial_map_is_kept_until_the_whole_is_there(store):
-    job = Job("dropmap-x", "dropmap", "running")
-    store.save_job(job)
     assert store.partial("dropmap-x") is None
     drops = DropMap(
         2, np.array([3]), np.array([[1.5, np.nan, 2.0]]), np.zeros((1, 3)), np.ones(1), np.array([7]), 4, 0.5
@@ -69,9 +67,7 @@ def test_a_partial_that_cannot_be_read_does_not_stop_the_job(store):
 
 def test_nothing_there_is_none(store):
     assert store.spec("run-x") is None
-    assert store.job("run-x") is None
-    assert store.result("run-x") is None
-    assert store.ids("run") == []
+    assert store.result("run-x") is None and not store.has_result("run-x")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -100,17 +96,16 @@ def test_parts_are_made_once(store):
 
 
 def test_clean_removes_only_what_dead_processes_left(store):
-    store.save_job(Job("run-x", "run", "done"))
+    store.part("run-x", "kept", str, lambda: "kept")
     ended = subprocess.Popen(["true"])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie: it has ended, but holds its id
     (store.folder("run-x") / f".checkpoint.unfinished-{ended.pid}").mkdir()
-    (store.folder("run-x") / "parts").mkdir()
     (store.folder("run-x") / "parts" / f".donor.json-12ab-{ended.pid}").write_text("{")
     live = store.folder("run-x") / f".result.json-12ab-{os.getpid()}"
     live.write_text("{")
     store.clean("run-x")
     assert [path for path in store.folder("run-x").rglob(".*")] == [live]
-    assert store.job("run-x") == Job("run-x", "run", "done")
+    assert store.part("run-x", "kept", str, lambda: "made again") == "kept"
     ended.wait()
 
 

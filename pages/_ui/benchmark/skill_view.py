@@ -56,7 +56,7 @@ def _settings(num_layers: int) -> SkillMapSpec:
 
 def _last_asked(wanted: SkillMapSpec) -> SkillMapSpec:
     """The settings of the last map of this model and these tasks, so that it is shown again; else the defaults."""
-    for job_id in session.store().ids("skillmap"):
+    for job_id in jobs.ids(session.store(), "skillmap"):
         spec = session.store().spec(job_id)
         if isinstance(spec, SkillMapSpec) and (spec.model, spec.tasks) == (wanted.model, wanted.tasks):
             return spec

@@ -24,7 +24,7 @@ PARETO = "runs_pareto"
 def show_ticked(ticked: list[Entry]) -> None:
     """One run in full, or 2 to 8 side by side."""
     if len(ticked) == 1:
-        _show_one(ticked[0])
+        _show_one(catalogue.entry(session.store(), ticked[0].id))  # as its files are now
     elif len(ticked) > MOST:
         st.info(f"{len(ticked)} runs are ticked: {FEWEST} to {MOST} can be compared.", icon=":material/info:")
     elif ticked:

@@ -55,6 +55,7 @@ def so_far(job_id: str) -> Result | None:
 
 
 def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
+    jobs.tend(session.store())
     job = jobs.status(session.store(), job_id)
     if job is None or job.state in jobs.FINISHED:
         st.rerun()

@@ -4,9 +4,11 @@ The workspace is also a file of the store, named in the address (?w=...), so tha
 finds everything as it was. A session without a name starts from a copy of the last one used.
 """
 
+import json
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
@@ -14,14 +16,14 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from pages._ui.shared import follow_theme, theme
 from prune_core.pipeline.house import open_store
-from prune_core.pipeline.specs import MeasureSpec, PreviewSpec, ReplaceResult, ReplaceSpec
+from prune_core.pipeline.specs import MeasureSpec, PreviewSpec, ReplaceSpec
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.measures import EXTRA_MEASURES, LayerStats
 from prune_core.schema.plan import Plan
 from prune_core.schema.reports import Preview
 from prune_core.schema.run import RunSpec
-from prune_core.schema.serial import dumps
+from prune_core.schema.serial import dumps, from_json
 from prune_core.store import jobs
 from prune_core.store.files import read_json, write_text
 from prune_core.store.store import Store
@@ -117,8 +119,7 @@ def stats() -> LayerStats | None:
         job_id = jobs.job_id(replace(now, extras=extras).measure_spec)
         if job_id == st.session_state.get("stats_id"):  # names the content, so what is in memory under it stays true
             return st.session_state["stats"]
-        job = store().job(job_id)
-        result = store().result(job_id) if job is not None and job.state == "done" else None
+        result = jobs.finished_result(store(), job_id)
         if isinstance(result, LayerStats):
             st.session_state["stats"], st.session_state["stats_id"] = result, job_id
             return result
@@ -147,18 +148,15 @@ def seed(key: str, value: object, among: Collection[object] | None = None) -> st
 
 def previews() -> list[Preview]:
     """Every preview that was measured on this model and text: replacements' first, each kind the oldest first."""
-    now, known = workspace(), st.session_state.setdefault("previews", {})
-    found = []
-    for job_id in reversed(store().ids("preview") + store().ids("replace")):
-        if job_id not in known:
-            result = store().result(job_id)
-            if result is None:  # not finished
-                continue
-            known[job_id] = store().spec(job_id), result.preview if isinstance(result, ReplaceResult) else result
-        spec, seen = known[job_id]
-        if (spec.model, spec.calibration) == (now.model, now.calibration) and isinstance(seen, Preview):
-            found.append(seen)
-    return found
+    now = workspace()
+    about = jobs.subject(now.model, now.calibration)
+    return [_preview(text) for kind in ("replace", "preview") for text in jobs.briefs(store(), kind, about)]
+
+
+@lru_cache(maxsize=4096)
+def _preview(text: str) -> Preview:
+    """A preview from its JSON; a page asks for all of them at each rerun."""
+    return from_json(Preview, json.loads(text))
 
 
 def put(key: str, value: object) -> None:
