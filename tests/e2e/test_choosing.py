@@ -68,7 +68,7 @@ def test_laco_searches_and_its_steps_can_be_walked_through(tab: Page, home: Stor
     press(tab, "Search with LaCo")
     says(tab, re.compile("plans? run, "))
     says(tab, re.compile(r"LaCo: merge .*\(2 of 16\)"))
-    tab.get_by_text(re.compile("Every candidate it looked at")).click()
+    tab.get_by_text(re.compile("All candidates it evaluated")).click()
     tab.get_by_role("slider", name="Step").press("Home")
     settle(tab)
     says(tab, re.compile("Step 1: "))
@@ -84,7 +84,7 @@ def test_laco_searches_and_its_steps_can_be_walked_through(tab: Page, home: Stor
 def test_methods_are_compared_and_the_best_is_first(tab: Page, home: Store) -> None:
     tab.get_by_role("tab", name="Compare methods").click()
     settle(tab)
-    press(tab, "Compare them")
+    press(tab, "Compare these methods")
     says(tab, re.compile("^Removed by"))
     expect(tab.locator(".st-key-compared_table")).to_be_visible()
     stats = jobs.result(home, MeasureSpec(ModelRef(), LITTLE))
@@ -112,13 +112,13 @@ def test_a_block_is_replaced_by_a_linear_map(tab: Page) -> None:
 
 
 def test_training_draws_its_curve_and_can_be_cancelled_and_begun_again(tab: Page, home: Store) -> None:
-    pick(tab, "In their place", "One trained layer")
+    pick(tab, "Replace with", "One trained layer")
     fill(tab, "Training steps", 5000)
     tab.get_by_role("button", name=re.compile("^Train and use it")).click()
     says(tab, re.compile(r"training the network for layers 9 to 12 · [\d,]+ of 5,000 steps"))
     expect(tab.get_by_text("error (1 = block dropped)")).to_be_visible(timeout=LONG_MS)
     tab.get_by_role("button", name="Cancel").click()
-    says(tab, "The replacement was cancelled. Nothing half-made was kept.")
+    says(tab, "Fitting the replacement was cancelled. No partial result was kept.")
     settle(tab)
     fill(tab, "Training steps", 10)
     press(tab, re.compile("^Train and use it"))
@@ -133,7 +133,7 @@ def test_the_drop_map_is_measured_and_a_click_on_it_chooses(tab: Page) -> None:
     tab.get_by_test_id("stTopNavLink").filter(has_text="Redundancy").click()
     says(tab, "What dropping each block really costs")
     settle(tab)
-    press(tab, "Measure what dropping every block costs")
+    press(tab, "Measure the cost of dropping each block")
     says(tab, re.compile(r"of 4 of 4 calibration texts"))
     settle(tab)
     maps = tab.locator(".ls-map[data-drawn]")

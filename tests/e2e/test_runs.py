@@ -57,7 +57,7 @@ def test_name_a_run(tab: Page, home: Store) -> None:
     assert (newest.about.name, newest.about.tags) == ("The best", ("paper",))
     tab.keyboard.press("Escape")
     settle(tab)
-    says(tab, "What they write")  # still ticked, so still open
+    says(tab, "What both models write")  # still selected, so still open
 
 
 def test_the_report_opens_from_the_disk_without_a_network(tab: Page, browser: Browser, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def gesture(app: AppTest, i: int, j: int) -> None:
 @pytest.mark.usefixtures("store")
 def test_a_click_chooses_its_block_and_shows_what_it_costs():
     app = page("redundancy")
-    assert "Nothing chosen yet" in words(app)
+    assert "Nothing selected yet" in words(app)
     gesture(app, 9, 13)
     assert "Drop layers 9 to 12 (4 of 16)" in words(app)
     assert app.metric[0].value == "1.600"
@@ -89,8 +89,8 @@ def test_the_choice_survives_a_new_session_and_undo_takes_it_back():
     again = page("plan")
     assert "Drop layers 9 to 12 (4 of 16)" in words(again)
     next(button for button in again.button if button.label == "Undo").click().run()
-    assert "Nothing chosen yet" in words(again)
-    assert "Nothing chosen yet" in words(page("redundancy"))
+    assert "Nothing selected yet" in words(again)
+    assert "Nothing selected yet" in words(page("redundancy"))
 
 
 @pytest.mark.usefixtures("store")
@@ -115,7 +115,7 @@ def test_a_click_inside_the_choice_replaces_it_and_a_second_click_clears_it():
     gesture(app, 10, 11)
     assert "Drop layer 10 (1 of 16)" in words(app)
     gesture(app, 10, 11)
-    assert "Nothing chosen yet" in words(app)
+    assert "Nothing selected yet" in words(app)
 
 
 def test_a_cancelled_preview_waits_until_it_is_asked_for_again(store):
@@ -146,7 +146,7 @@ def test_the_threshold_names_what_it_would_choose():
 def test_all_layers_cannot_be_chosen():
     app = page("redundancy")
     gesture(app, 0, 16)
-    assert "Nothing chosen yet" in words(app)
+    assert "Nothing selected yet" in words(app)
     assert any("keep at least one" in toast.value for toast in app.toast)
 
 
