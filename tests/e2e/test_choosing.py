@@ -105,8 +105,8 @@ def test_methods_are_compared_and_the_best_is_first(tab: Page, home: Store) -> N
 def test_a_block_is_replaced_by_a_linear_map(tab: Page) -> None:
     tab.get_by_role("tab", name="Replace instead of drop").click()
     settle(tab)
-    press(tab, re.compile("^Use it: replace layers 9 to 12 by a linear map"))
-    says(tab, "Replace layers 9 to 12 by a linear map (4 of 16)")
+    press(tab, re.compile("^Use it: replace layers 9 to 12 with a linear map"))
+    says(tab, "Replace layers 9 to 12 with a linear map (4 of 16)")
     says(tab, "How the fit went")
     says(tab, "Loss (nats per token)")
 

@@ -60,7 +60,7 @@ def test_the_map_is_shown_again_with_what_it_says(store):
     said = words(app)
     assert "Needed for every skill: layer 0." in said
     assert "Needed for sums: layer 3." in said
-    assert "each of layers 1 to 2, 4 to 15 costs no skill anything that 40 items show" in said
+    assert "each of layers 1 to 2, 4 to 15 costs no skill a loss detectable with 40 items" in said
     assert app.number_input(key="skill_limit").value == 40  # the settings of the last map
     assert len(app.get("plotly_chart")) == 1
     assert not any(button.label == "Measure where it hurts" for button in app.button)

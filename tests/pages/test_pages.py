@@ -158,7 +158,7 @@ def test_layers_by_hand():
     assert "Drop layers 3 to 5 (3 of 16)" in words(app)
     app.text_input[0].set_value("five")
     next(button for button in app.button if button.label == "Apply").click().run()
-    assert "names no layers" in app.error[0].value
+    assert "is not a layer or a range" in app.error[0].value
 
 
 @pytest.mark.parametrize("name", ["redundancy", "plan", "benchmark", "runs"])
