@@ -74,7 +74,7 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "theirs.txt").write_text("precious")
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         export(model, tiny_tokenizer(), tmp_path / "out", SPEC)
     assert (tmp_path / "out" / "theirs.txt").read_text() == "precious"
 
@@ -99,7 +99,7 @@ def test_card_tells_everything() -> None:
     for words in (
         "# someone/model, 13 of 16 layers",
         "drop layers 2, 5 to 6 (3 of 16)",
-        "| Layers kept, in this order | 0 to 1, 3 to 4, 7 to 15 |",
+        "| Layers kept, in order | 0 to 1, 3 to 4, 7 to 15 |",
         "| Chosen | lowest Block Influence |",
         "8 texts of up to 128 tokens, seed 3",
         "revision v2",

@@ -154,7 +154,7 @@ def test_custom_code_runs_only_when_trusted(tmp_path: Path, monkeypatch: pytest.
         architectures=["OwnForCausalLM"],
         auto_map={"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"},
     )
-    assert "tick 'trust remote code' only if you trust its author" in refused(folder)
+    assert "select 'Run the model's own code' only if you trust its author" in refused(folder)
     loaded = load(ModelRef(str(folder), trust_remote_code=True))
     assert type(loaded.model).__name__ == "OwnForCausalLM"
     assert loaded.info.family == "own"
@@ -219,7 +219,7 @@ def test_configs_that_are_wrong(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(whole[:50])
     assert "not valid JSON" in refused(tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    assert "no JSON object" in refused(tmp_path)
+    assert "not a JSON object" in refused(tmp_path)
 
 
 def test_weights_that_are_broken_cut_short_or_missing(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_the_checkpoint_of_a_run_writes_the_same_with_its_cache(spec, tmp_path):
     assert built.cached
     assert [pair.pruned for pair in built.pairs] == [pair.pruned for pair in by_hooks.pairs]
     assert [pair.departure for pair in built.pairs] == [pair.departure for pair in by_hooks.pairs]
-    with pytest.raises(UserError, match="has no checkpoint any more"):
+    with pytest.raises(UserError, match="no longer has a checkpoint"):
         writing.write_texts(store, "text-gone", Residents(), replace(spec, run_id="run-y"), Silent())
 
 
