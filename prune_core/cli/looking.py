@@ -36,9 +36,7 @@ from prune_core.store.files import write_text
 
 def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
     """Show how large a model is and whether it fits in memory, without loading it."""
-    terminal.show_info(
-        answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True)
-    )  # free memory changes
+    terminal.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
 
 
 def measure_layers(

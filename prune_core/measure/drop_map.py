@@ -1,9 +1,9 @@
 """The exact drop map: the measured loss, and KL to the donor, without every contiguous block of layers.
 
-Dropping block [i, j) is taking the donor's state i on to layer j. So one pass keeps the donor's states, and every
-block runs only the layers above it: L (L^2 - 1) / 6 layer runs, half of what running each pruned model anew takes. A
+Dropping block [i, j) feeds the donor's state i to layer j. So one pass keeps the donor's states, and every
+block runs only the layers above it: L (L^2 - 1) / 6 layer runs, half of what running each pruned model in full takes. A
 few sequences at a time go through all blocks, so that memory stays small, activations stay in the processor's cache,
-and the map is complete, only noisy, after the first of them.
+and the map is complete, if noisy, after the first of them.
 """
 
 import time

@@ -66,7 +66,7 @@ def test_laco_searches_and_its_steps_can_be_walked_through(tab: Page, home: Stor
     slider.press("ArrowRight")
     settle(tab)
     press(tab, "Search with LaCo")
-    says(tab, re.compile("plans? run, "))
+    says(tab, re.compile("plans? measured, "))
     says(tab, re.compile(r"LaCo: merge .*\(2 of 16\)"))
     tab.get_by_text(re.compile("All candidates it evaluated")).click()
     tab.get_by_role("slider", name="Step").press("Home")

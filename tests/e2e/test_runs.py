@@ -115,7 +115,7 @@ def test_a_wrong_file_is_told_and_a_recipe_opens_its_plan(tab: Page, home: Store
     folder = home.folder(catalogue.entries(home)[2].id)
     chooser = tab.locator('input[type="file"]')
     chooser.set_input_files(folder / "result.json")
-    says(tab, re.compile("result.json is no recipe, since it holds a RunResult"))
+    says(tab, re.compile("result.json is not a recipe, since it holds a RunResult"))
     settle(tab)
     chooser.set_input_files(folder / "spec.json")
     says(tab, "Drop layers 1 to 2 (2 of 16)")

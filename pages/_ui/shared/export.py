@@ -17,7 +17,7 @@ from prune_core.store.files import copy_folder
 
 def show_export(run_id: str, spec: RunSpec, result: RunResult) -> None:
     """Where the checkpoint is, how to copy it elsewhere, other tools' formats, the recipe."""
-    st.subheader("Export")
+    st.subheader("Export the pruned model")
     folder = session.store().folder(run_id) / result.checkpoint
     st.write("The pruned model is an ordinary checkpoint folder: safetensors, tokenizer, model card and recipe.")
     st.code(f'AutoModelForCausalLM.from_pretrained("{folder}")', language="python")
