@@ -58,7 +58,7 @@ def test_folder_loads_and_repeats(family: str, tmp_path: Path) -> None:
 def test_the_card_says_that_dropped_parts_save_nothing() -> None:
     edits = (Drop((9,)), DropPart("attention", (1, 2)), DropPart("mlp", (5,)))
     card = model_card(replace(SPEC, plan=Plan(16, edits, "blockpruner")))
-    assert "| Layers without attention | 1 to 2: their weights are there as zeros, so the file is no smaller" in card
+    assert "| Layers without attention | 1 to 2: their weights are zeros, so the file is no smaller" in card
     assert "| Layers without MLP | 5: " in card
     assert "Layers without" not in model_card(SPEC)
 
