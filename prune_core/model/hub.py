@@ -65,7 +65,7 @@ def hub_errors(kind: str, name: str) -> Iterator[None]:
         raise UserError(f"The {kind} {name} cannot be read from the Hub ({_short(error)}): choose another.") from error
     except (HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
         raise UserError(
-            f"The Hub cannot be reached for the {kind} {name!r} ({_short(error)}): use a local path, or go online."
+            f"The Hub cannot be reached for the {kind} {name!r} ({_short(error)}): give a local path, or go online."
         ) from error
 
 
