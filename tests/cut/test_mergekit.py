@@ -41,7 +41,7 @@ def test_warns_exactly_where_the_count_alone_is_not_enough(family: str, tmp_path
         loads = True
     except (ValueError, StrictDataclassError):
         loads = False
-    assert ("refused" in told) == (not loads)
+    assert ("rejected" in told) == (not loads)
     if family in ("llama", "mistral", "opt", "gpt2", "bloom"):  # they store nothing by layer
         assert not told
     if family == "qwen3_moe":
