@@ -1,4 +1,4 @@
-"""LayerScope: see which layers of a language model repeat each other, cut them, measure what the cut costs."""
+"""LayerScope: see which layers of a language model are redundant, cut them, and measure what the cut costs."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from pages._ui.shared.follow_theme import follow_theme
 from pages._ui.shared.where import looked_at
 from prune_core.schema.errors import UserError
 
-# A file, since Streamlit fetches icons named by word from the network.
+# A file, since Streamlit fetches named icons from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
-st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")  # Streamlit leaves a fifth of a screen empty
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")  # Streamlit leaves a fifth of the screen empty
 follow_theme()
 page = st.navigation(
     [
@@ -25,5 +25,5 @@ page = st.navigation(
 try:
     looked_at()
     page.run()
-except UserError as error:  # what a page did not foresee, such as a full disk
+except UserError as error:  # what a page did not handle, such as a full disk
     st.error(str(error), icon=":material/error:")

@@ -1,4 +1,4 @@
-"""Donor and pruned model beside each other: figures before and after, texts of one's own, skills layer by layer."""
+"""Donor and pruned model side by side: metrics before and after, your own prompts, skills layer by layer."""
 
 import streamlit as st
 
@@ -19,12 +19,12 @@ from prune_core.store import catalogue, jobs
 
 
 def before_and_after(plan: Plan) -> None:
-    """Build the checkpoint, measure both models, show the run that was asked for last."""
+    """Build the checkpoint, measure both models, show the latest run."""
     now = session.workspace()
-    st.write("Builds the pruned checkpoint, loads it back from disk, and measures it beside the donor in the same way.")
+    st.write("Builds the pruned checkpoint, loads it back from disk, and measures it and its donor in the same way.")
     warning = st.container()
     foreign = bool(of_the_demo(now.model, now.evaluation))
-    opened = session.seed(f"evaluation_open_{now.model.path}", foreign)  # and not closed while one still fills it in
+    opened = session.seed(f"evaluation_open_{now.model.path}", foreign)  # and stays open while the user fills it in
     with st.expander("What is measured", icon=":material/tune:", expanded=session.get(opened)):
         evaluation = evaluation_form(now.evaluation)
     if words := of_the_demo(now.model, evaluation):
@@ -45,7 +45,7 @@ def before_and_after(plan: Plan) -> None:
     if now.run_id and job is not None:
         job_panel(now.run_id, "Build and compare")
         spec, result = session.store().spec(now.run_id), session.store().result(now.run_id)
-        again = "Try again" if job.state == "failed" else "Go on where it stopped"
+        again = "Try again" if job.state == "failed" else "Resume"
         if job.state in jobs.STOPPED and isinstance(spec, RunSpec) and st.button(again):
             jobs.submit(session.store(), spec, now.run_id)
             st.rerun()
@@ -58,8 +58,8 @@ def before_and_after(plan: Plan) -> None:
 st.title("Benchmark")
 stats = need_stats()
 plan = session.plan(stats.num_layers)
-names = ["Before and after", "Write your own prompt", "Where it hurts"]
-sections = st.tabs(names, key="section", on_change="rerun", bind="query-params")  # only the one that is looked at runs
+names = ["Before and after", "Try your own prompts", "Where it hurts"]
+sections = st.tabs(names, key="section", on_change="rerun", bind="query-params")  # only the open one runs
 for section, show in zip(sections, (before_and_after, text_view, skill_view), strict=True):
     if section.open:
         with section:

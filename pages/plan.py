@@ -1,4 +1,4 @@
-"""The choice as a strip of layers, edited by hand, with its measured cost and what was tried before."""
+"""The plan as a strip of layers, edited by hand, with its measured cost and what was tried before."""
 
 import streamlit as st
 
@@ -15,8 +15,8 @@ from prune_core.schema.wording import layers_without, plan_from_words, ranges
 
 
 def edit_by_hand(plan: Plan) -> None:
-    """Type what to drop: layers, contiguous or not, and layers that lose their attention or their MLP alone."""
-    hint = "Write numbers and ranges, both ends meant: 3, 9-12."
+    """Type what to drop: layers, contiguous or not, and layers that lose only their attention or only their MLP."""
+    hint = "Numbers and inclusive ranges: 3, 9-12."
     with st.form("by_hand", border=False):
         layers = st.text_input("Layers to drop", ranges(plan.removed), placeholder="3, 9-12", help=hint)
         a, b, c = st.columns([2, 2, 1], vertical_alignment="bottom")
@@ -27,7 +27,7 @@ def edit_by_hand(plan: Plan) -> None:
             "MLPs to drop", ranges(layers_without(plan, "mlp")), placeholder="7-8", help="The attention stays."
         )
         if any(not isinstance(edit, (Drop, DropPart)) for edit in plan.edits):
-            st.caption("Applied, this only drops and gives up what else the plan does; Undo brings it back.")
+            st.caption("Apply keeps only drops and discards the plan's other edits; Undo brings them back.")
         if not c.form_submit_button("Apply", width="stretch"):
             return
     try:
@@ -41,7 +41,7 @@ def edit_by_hand(plan: Plan) -> None:
 st.title("Plan")
 stats = need_stats()
 plan = session.plan(stats.num_layers)
-st.write("What will be cut, and what that costs before anything is built.")
+st.write("What will be cut, and what it costs, before anything is built.")
 choice_bar(plan)
 st.plotly_chart(figures.layer_strip(plan.num_layers, plan, session.palette()), theme=None, width="stretch", key="strip")
 left, right = st.columns(2, gap="large")

@@ -1,19 +1,17 @@
-"""LayerScope's engine. The way through the house, one room a stage:
+"""LayerScope's engine. A guide to its folders, one per stage:
 
-    model.py + data.py     a model and calibration text
-      -> capture.py        one forward pass, every layer's hidden states streamed past the accumulators
-      -> similarity/       [L+1, L+1] maps: cosine, angular distance, CKA
-      -> dropmap.py        the measured loss of dropping every block, to hold the maps against
+    model/ + data/         a model and calibration text
+      -> forward/          one forward pass, with every layer's hidden states streamed past the accumulators
+      -> measure/          [L+1, L+1] maps: cosine, angular distance, CKA; the measured loss of dropping every block
       -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
-         evidence/         what searching methods go by: planned models run on cached states, each measured once
-      -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
-         replacements/     networks that stand in for a block, fitted on the calibration text
+         search/           what searching methods rely on: planned models run on cached states, each measured once
+      -> cut/              preview a Plan via hooks; build it as a new, valid checkpoint
+         replacements/     networks that replace a block, fitted on the calibration text
       -> evaluate/         before and after: perplexity, tasks, agreement with the donor, speed, text
-      -> export.py         safetensors, recipe, model card; hub_upload.py pushes them
+      -> export/           safetensors, recipe, model card; hub_upload.py pushes them
 
-types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process,
-store.py keeps the results, catalogue.py lists the runs (trash.py, side_by_side.py and recipes.py do the rest with
-them), and commands/ is the same pipeline from the command line.
+schema/ and pipeline/specs.py define every noun, pipeline/ knows the order, store/ runs jobs in a worker process, keeps
+their results and lists the runs, and cli/ is the same pipeline from the command line.
 """
 
 __version__ = "0.1.0"

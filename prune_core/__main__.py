@@ -1,6 +1,6 @@
-"""See which layers of a language model repeat each other, cut them, and measure what the cut costs.
+"""See which layers of a language model are redundant, cut them, and measure what the cut costs.
 
-The same specs, pipeline and store as the app, so whatever is run here shows up there.
+Uses the same pipeline and store as the app, so whatever you run here shows up there.
 """
 
 import typer
@@ -27,7 +27,7 @@ app.command("worker", hidden=True)(running.serve_worker)
 
 
 def main() -> None:
-    """Run a command; what the user can put right is one line, not a traceback."""
+    """Run a command; errors that the user can fix are one line, not a traceback."""
     try:
         app()
     except UserError as error:

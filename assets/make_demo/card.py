@@ -1,4 +1,4 @@
-"""Writes the model card from the measured numbers. Only the account of how the shipped run went is typed by hand."""
+"""Writes the model card from the measured numbers. Only the account of how the shipped run went is written by hand."""
 
 import json
 import math
@@ -15,9 +15,9 @@ pipeline_tag: text-generation
 ---
 # The LayerScope demo model
 
-A Llama of {parameters:,} weights and {layers} layers ({bytes:,} bytes in bfloat16), trained from nothing on a
-small invented world: sixty people, twelve towns, and what happens there. It exists to be cut. It is quick on
-any CPU, it can do six measurable things, and its layers differ in what they are worth. It knows nothing about
+A Llama with {parameters:,} weights and {layers} layers ({bytes:,} bytes in bfloat16), trained from scratch on a
+small invented world: sixty people, twelve towns, and what happens there. It exists to be cut. It is fast on
+any CPU, has six measurable skills, and its layers differ in how much they matter. It knows nothing about
 the real world.
 
 Llama architecture (`LlamaForCausalLM`), hidden size 128, 4 heads of 32 with 2 key-value heads, feed-forward
@@ -31,21 +31,21 @@ size 352, tied embeddings, byte-level BPE with 1,536 entries, trained at context
 
 {tokens:,} tokens in {steps:,} steps of 4,096, one pass over freshly generated text, {minutes:.0f} minutes on
 {hardware}. The text comes in four stages
-(`corpus.STAGES`): at first two fifths of the tokens are stories and the others exercises; later the harder
-exercises weigh more, plain drill is added, and stories are a fifth to three tenths. Muon for the
+(`corpus.STAGES`): at first two fifths of the tokens are stories and the rest exercises; later the harder
+exercises get more weight, plain drills are added, and stories make up a fifth to three tenths. Muon for the
 matrices in the layers, AdamW for the rest. From step 1,000 on, in 35% of the steps, one layer or two neighbouring
-layers of 5 to 14 were left out (stochastic depth), so that some of the upper layers can be spared; a model
+layers of 5 to 14 were left out (stochastic depth), so that some of the upper layers can be dropped; a model
 trained without it may be less forgiving. The run was stopped and
-resumed from its saved state at steps 1,000, 1,600 and 2,000; the time counts only its own steps, not abandoned
-attempts. The command gives the same text and the same batches on every machine; the weights agree only up to the
-arithmetic of the hardware.
+resumed from its saved state at steps 1,000, 1,600 and 2,000; the time covers only its own steps, not abandoned
+attempts. The command produces the same text and the same batches on every machine; the weights are the same only
+up to the hardware's arithmetic.
 
 ## What it can do
-Held-out perplexity **{perplexity:.3f}** (loss {loss:.4f} nats a token) on `assets/corpus/heldout.txt`,
+Held-out perplexity **{perplexity:.3f}** (loss {loss:.4f} nats per token) on `assets/corpus/heldout.txt`,
 {heldout_tokens:,} tokens, documents packed as `<bos> text <eos>`, context 256, stride 256. Much of the text is
 random by design (names, numbers, lists), so the perplexity cannot approach 1.
 
-| task | accuracy | standard error | chance | items | what it asks |
+| task | accuracy | standard error | chance | items | what it tests |
 |---|---|---|---|---|---|
 {skills}
 | **mean** | **{mean:.1%}** | | {mean_chance:.1%} | | |
@@ -60,12 +60,12 @@ items of each skill. And a seventh skill, counting weekdays, was planned but not
 
     lm_eval --model hf --model_args pretrained=assets/demo_model --tasks demo_skills --include_path assets/tasks
 
-The items lie in `assets/tasks/*.jsonl`; the YAML files find them from any directory. A score is the summed
-log-likelihood of the choices (`acc`). The right answer stands equally often in each place.
+The items are in `assets/tasks/*.jsonl`; the YAML files find them from any directory. Choices are scored by summed
+log-likelihood (`acc`). The right answer is equally often in each position.
 
 ## What the tests share with the training text
 No item occurs in the training text: the generator cannot produce it there
-(`assets.make_demo.tasks.leaked_item` checks any text). What exactly is kept back differs by skill:
+(`assets.make_demo.tasks.leaked_item` checks any text). What exactly is held out differs by skill:
 - facts: every fact of the world occurs in training in five wordings. The sixth, a different one for each person
   and fact (`world.held_wording`), is the tested one and never occurs for that person; it does occur for
   others.
@@ -74,15 +74,15 @@ No item occurs in the training text: the generator cannot produce it there
 - tracking: the two first holders with these two things, in this order, never occur.
 - arithmetic: the person, the thing, the first number and the first step never occur together. The SUM itself
   does occur with other people and things: the test is about applying it.
-- ordering: the three people in this order, for this relation, never occur, in whatever words and order of
-  sentences.
+- ordering: the three people in this order, for this relation, never occur, in any wording or sentence
+  order.
 
-About one situation in eight is kept back this way (one wording in six for facts).
-`calibration.txt` and `heldout.txt` come from the training distribution with other seeds. Stories in them are
-new; short documents, such as one sentence about one person, recur in training by nature.
+About one situation in eight is held out this way (one wording in six for facts).
+`calibration.txt` and `heldout.txt` come from the training distribution with other seeds. Their stories are
+new; short documents, such as one sentence about one person, inevitably recur in training.
 
-## What each layer is worth
-Each row: the model with that one layer left out. Loss is the held-out loss, accuracies are in percent of all
+## How much each layer matters
+Each row: the model without that one layer. Loss is the held-out loss, accuracies are in percent of all
 items.
 
 | layer | added loss | {heads} |
@@ -98,13 +98,12 @@ with all layers), and for comparison the worst block of that length:
 {blocks}
 
 ## What it writes
-Greedy text soon goes round in circles (people hand things to themselves); sampled text (temperature 0.8) reads
-better.
+Greedy text soon loops (people hand things to themselves); sampled text (temperature 0.8) reads better.
 
 {samples}
 
 ## Limits
-It was made for demonstrations and tests of depth pruning. Percentages found on it say nothing about large
+It was made for demonstrating and testing depth pruning. Percentages measured on it say nothing about large
 models.
 """
 

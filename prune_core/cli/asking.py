@@ -1,4 +1,4 @@
-"""Questions to the pipeline, answered here and now with a line of progress, or from what is kept."""
+"""Requests to the pipeline, run here and now with a progress line, or answered from stored results."""
 
 from functools import lru_cache
 from typing import TypeVar
@@ -26,21 +26,21 @@ def depth(ref: ModelRef) -> int:
 
 
 def delta(ref: ModelRef, calibration: Calibration, num_layers: int, layers: tuple[int, ...]) -> float:
-    """The previewed change of loss, nats per token."""
+    """The previewed change in loss, nats per token."""
     seen = answer(Preview, PreviewSpec(ref, calibration, drop_plan(num_layers, layers)))
     return seen.loss - seen.donor_loss
 
 
 @lru_cache(maxsize=1)
 def make_runner(store: Store) -> worker.Runner:
-    """The pipeline on `store`; asked again, the same with the models that it has loaded."""
-    from prune_core.pipeline.runner import runner  # torch and transformers take seconds: imported once there is work
+    """The pipeline on `store`; later calls return the same one, with its loaded models."""
+    from prune_core.pipeline.runner import runner  # torch and transformers take seconds: imported only for real work
 
     return runner(store)
 
 
 def answer(cls: type[T], spec: Spec, run_id: str | None = None, anew: bool = False) -> T:
-    """The result of `spec`: the kept one, or made here and now with a line of progress, as always where `anew`."""
+    """The result of `spec`: the stored one, or computed here and now with a progress line (always if `anew`)."""
     store = open_store()
     run_id = run_id or jobs.job_id(spec)
     watch = terminal.ProgressLine()

@@ -1,4 +1,4 @@
-"""Have a method choose layers."""
+"""Let a method choose layers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def choose_layers(
     method: Annotated[str, typer.Option(help="The method's name; `methods` lists them.")],
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     budget: Annotated[int | None, typer.Option(help="How many layers to remove.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="name=value; may be given several times.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting as name=value; repeatable.")] = None,
     text: Text = "demo",
     column: Column = "text",
     samples: Samples = 64,
@@ -36,7 +36,7 @@ def choose_layers(
     dtype: Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="Write the plan as a recipe to this file.")] = None,
 ) -> None:
-    """Have a method choose the layers; with a budget, a threshold that is not set is found for it."""
+    """Let a method choose the layers. Given a budget and no threshold, the method finds the threshold that meets it."""
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     chosen = from_words(method_named(method), settings or [], budget)

@@ -1,4 +1,4 @@
-"""Every method at one budget, side by side: what it cuts, what that costs, how long it takes."""
+"""All methods at one budget, side by side: what each cuts, what that costs, how long it takes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,12 +28,12 @@ LIGHT = Evaluation(
     speed=SpeedSettings(prompt_tokens=16, new_tokens=2, warmup=0, repeats=1),
     prompts=(),
 )
-"""What a run measures besides the tasks here: as little as a run may. The table shows none of it."""
+"""What a run measures here besides the tasks: as little as possible. The table shows none of it."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is known of one method. `choosing_s`: with the pass that measures the maps, for methods that go by maps."""
+    """Everything about one method. `choosing_s` includes measuring the maps, for methods that use them."""
 
     method: Method
     plan: Plan
@@ -43,22 +43,22 @@ class Row:
 
 
 def compare(
-    budget: Annotated[int, typer.Option(help="How many layers every method removes.")],
-    methods: Annotated[str, typer.Option(help="Names of methods, commas between; empty for all.")] = "",
+    budget: Annotated[int, typer.Option(help="How many layers each method removes.")],
+    methods: Annotated[str, typer.Option(help="Method names, comma-separated; empty for all.")] = "",
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     text: Text = "demo",
     column: Column = "text",
     samples: Samples = 64,
     seq_len: SeqLen = 128,
     seed: Seed = 0,
-    tasks: Annotated[str, typer.Option(help="lm-eval tasks, commas between.")] = "demo_skills",
+    tasks: Annotated[str, typer.Option(help="lm-eval tasks, comma-separated.")] = "demo_skills",
     task_folder: Annotated[str, typer.Option(help="Folder of task files, or 'demo'; '' for none.")] = "demo",
-    limit: Annotated[int | None, typer.Option(help="The first so many items of each task; else all.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N items of each task; default: all.")] = None,
     device: Device = "auto",
     dtype: Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
 ) -> None:
-    """Compare methods at the same budget: each chooses, is previewed, built and scored. The best loss comes first."""
+    """Compare methods at the same budget: each chooses, is previewed, built and scored. Sorted by loss, best first."""
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     names = listed(methods) or [method.name for method in METHODS]
@@ -69,12 +69,12 @@ def compare(
         try:
             rows.append(_row(ref, calibration, method, budget, asked))
         except UserError as error:
-            notes.append(f"Not in the table: {method.label}. {error}")
+            notes.append(f"Left out: {method.label}. {error}")
     if not rows:
-        raise UserError("No method made a plan, so there is no table. " + "\n".join(notes))
+        raise UserError("No method produced a plan, so there is no table. " + "\n".join(notes))
     halved = [row.method.label for row in rows if any(isinstance(edit, DropPart) for edit in row.plan.edits)]
     if halved:
-        notes.insert(0, f"{' and '.join(halved)}: dropped parts stay as zeros, so less is saved than by whole layers.")
+        notes.insert(0, f"{' and '.join(halved)}: dropped parts stay as zeros, so they save less than whole layers.")
     shown = "\n".join([*_table(rows), *notes]) + "\n"
     print(shown, end="")
     if out is not None:
@@ -90,7 +90,7 @@ def _row(ref: ModelRef, calibration: Calibration, method: Method, budget: int, a
 
 
 def _run(spec: RunSpec) -> RunResult:
-    """A finished run of this very recipe, on the same model, texts and tasks, or a new one."""
+    """A finished run of exactly this recipe, on the same model, texts and tasks, or else a new one."""
     store, asked = open_store(), fingerprint(spec)
     same = (run.id for run in catalogue.entries(store) if run.state == "done" and store.origin(run.id) == asked)
     kept = (result for result in map(store.result, same) if isinstance(result, RunResult))
@@ -101,7 +101,7 @@ def _run(spec: RunSpec) -> RunResult:
 
 
 def _table(rows: list[Row]) -> list[str]:
-    """Markdown: a line that says what was measured, the donor, then the methods by their loss."""
+    """Markdown: a line that says what was measured, the donor, then the methods by loss."""
     ordered = sorted(rows, key=lambda row: row.preview.loss)
     first = ordered[0]
     skills = _skills(first.run.donor.metrics)
@@ -124,7 +124,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _skills(metrics: tuple[Metric, ...]) -> dict[str, Metric]:
-    """Each task's accuracy, by the task's name: "acc" where it has one, else its first share of items."""
+    """Each task's accuracy, by the task's name: "acc" if it has one, else its first fraction of items."""
     found: dict[str, Metric] = {}
     for metric in metrics:
         if metric.unit == "fraction" and (metric.task not in found or metric.name == "acc"):

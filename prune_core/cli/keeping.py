@@ -1,4 +1,4 @@
-"""The runs that are kept: list, show, name, tag, delete and restore, compare, export."""
+"""Stored runs: list, show, name, tag, delete and restore, compare, export."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,23 +10,23 @@ from prune_core.pipeline.house import open_store
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.key_figures import in_words, key
-from prune_core.schema.wording import describe
+from prune_core.schema.wording import counted, describe
 from prune_core.store import catalogue, side_by_side, trash
 from prune_core.store.catalogue import About, Entry
 from prune_core.store.files import write_text
 
-app = typer.Typer(invoke_without_command=True, help="List the runs that are kept, and look after them.")
+app = typer.Typer(invoke_without_command=True, help="List and manage stored runs.")
 
-Ids = Annotated[list[str], typer.Argument(help="Ids of runs, as the list shows them.")]
-Id = Annotated[str, typer.Argument(help="Id of a run, as the list shows it.")]
-Text = Annotated[str, typer.Option("--filter", help="Only runs whose name, plan, model, notes or id hold these words.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only runs with this tag; may be given several times.")]
+Ids = Annotated[list[str], typer.Argument(help="Run ids, as listed by `runs`.")]
+Id = Annotated[str, typer.Argument(help="A run id, as listed by `runs`.")]
+Text = Annotated[str, typer.Option("--filter", help="Only runs with these words in name, plan, model, notes or id.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only runs with this tag; repeatable.")]
 States = Annotated[list[str] | None, typer.Option("--state", help="Only runs in this state: done, interrupted, ...")]
 
 
 @app.callback()
 def runs(context: typer.Context, text: Text = "", tag: Tags = None, state: States = None) -> None:
-    """List the runs, newest first; `runs COMMAND` looks after them."""
+    """List the runs, newest first; `runs COMMAND` manages them."""
     if context.invoked_subcommand is None:
         for run in catalogue.matching(
             catalogue.entries(open_store()), text, tuple(tag or ()), states=tuple(state or ())
@@ -36,14 +36,14 @@ def runs(context: typer.Context, text: Text = "", tag: Tags = None, state: State
 
 @app.command()
 def show(run_id: Id) -> None:
-    """Show a run's figures before and after, how it was made and what you noted."""
+    """Show a run's metrics before and after, how it was made, and your notes."""
     store = open_store()
     run = catalogue.entry(store, run_id)
-    print(f"{_line(run)}\nmade {run.made}, chosen {run.method}")
+    print(f"{_line(run)}\ncreated {run.made}, chosen {run.method}")
     if run.about.notes:
         print(run.about.notes)
     if run.state != "done":
-        raise UserError(run.reason or f"Run {run_id} has no figures yet: it is {run.state}.")
+        raise UserError(run.reason or f"Run {run_id} has no results yet: it is {run.state}.")
     spec, result = catalogue.finished(store, run_id)
     print(f"\n{describe(spec.plan)}\n")
     terminal.show_comparison(result)
@@ -58,10 +58,10 @@ def rename(run_id: Id, name: Annotated[str, typer.Argument(help="The new name; '
 @app.command()
 def tag(
     run_ids: Ids,
-    add: Annotated[list[str] | None, typer.Option(help="A tag to add; may be given several times.")] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="A tag to take away; may be given several times.")] = None,
+    add: Annotated[list[str] | None, typer.Option(help="A tag to add; repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; repeatable.")] = None,
 ) -> None:
-    """Tag runs, or take tags away."""
+    """Add tags to runs, or remove them."""
     for run_id in run_ids:
         before = catalogue.entry(open_store(), run_id).about.tags
         _say(run_id, tags=tuple(each for each in (*before, *(add or ())) if each not in (remove or ())))
@@ -69,7 +69,7 @@ def tag(
 
 @app.command()
 def note(run_id: Id, text: Annotated[str, typer.Argument(help="The note; it replaces the old one.")]) -> None:
-    """Keep a note with a run."""
+    """Set a run's note."""
     _say(run_id, notes=text)
 
 
@@ -78,14 +78,14 @@ def delete(run_ids: Ids) -> None:
     """Move runs to the trash; `runs restore` brings them back."""
     for run_id in run_ids:
         trash.delete(open_store(), run_id)
-        print(f"Moved {run_id} to the trash. Bring it back with: python -m prune_core runs restore {run_id}")
+        print(f"Moved {run_id} to the trash. Restore it with: python -m prune_core runs restore {run_id}")
 
 
 @app.command()
 def restore(
-    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids; without, the trash is listed.")] = None,
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Run ids; without any, lists the trash.")] = None,
 ) -> None:
-    """Bring runs back from the trash, or list it."""
+    """Restore runs from the trash, or list it."""
     store = open_store()
     for run_id in run_ids or ():
         trash.restore(store, run_id)
@@ -97,22 +97,22 @@ def restore(
 
 @app.command("empty-trash")
 def empty_trash(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, it only says what would be destroyed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete; else only count them.")] = False,
 ) -> None:
-    """Destroy the runs in the trash, checkpoints and all, for good."""
+    """Permanently delete the runs in the trash, including their checkpoints."""
     store = open_store()
     there = trash.deleted(store)
     if not yes:
-        print(f"The trash holds {len(there)} runs. Add --yes to destroy them for good.")
+        print(f"The trash holds {counted(len(there), 'run')}. Add --yes to delete permanently.")
         return
-    print(f"Destroyed {trash.empty(store)} runs.")
+    print(f"Permanently deleted {counted(trash.empty(store), 'run')}.")
 
 
 @app.command()
 def compare(
     run_ids: Ids, csv: Annotated[Path | None, typer.Option(help="Also write the table as CSV to this file.")] = None
 ) -> None:
-    """Show 2 to 8 runs side by side, the best of each row marked."""
+    """Show 2 to 8 runs side by side, with the best of each row marked."""
     store = open_store()
     chosen = list(dict.fromkeys(run_ids))
     side_by_side.check_count(len(chosen))
@@ -132,21 +132,21 @@ def compare(
 
 @app.command()
 def export(
-    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs; without, all of them.")] = None,
+    run_ids: Annotated[list[str] | None, typer.Argument(help="Run ids; without any, all runs.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the runs' key figures as CSV to this file.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="Write the recipe of the one run to this file.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Write the recipe of a single run to this file.")] = None,
 ) -> None:
-    """Export runs: their figures as CSV, or one run's recipe."""
+    """Export runs: their key figures as CSV, or one run's recipe."""
     store = open_store()
     if csv is None and recipe is None:
         raise UserError("Nothing to write: give --csv FILE or --recipe FILE.")
     chosen = [catalogue.entry(store, run_id) for run_id in run_ids] if run_ids else catalogue.entries(store)
     if csv is not None:
         write_text(csv, side_by_side.table_csv(chosen))
-        print(f"Wrote {csv}: {len(chosen)} runs.")
+        print(f"Wrote {csv}: {counted(len(chosen), 'run')}.")
     if recipe is not None:
         if len(chosen) != 1:
-            raise UserError(f"A recipe is of one run, not of {len(chosen)}: give one id.")
+            raise UserError(f"A recipe belongs to one run, not to {len(chosen)}: give one id.")
         write_text(recipe, serial.dumps(store.spec(chosen[0].id)))
         print(f"Wrote {recipe}. Run it with: python -m prune_core run {recipe}")
 

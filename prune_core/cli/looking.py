@@ -1,4 +1,4 @@
-"""Look at a model: its size, its similarity maps, what cuts would cost."""
+"""Examine a model: its size, its similarity maps, what cuts would cost."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +35,7 @@ from prune_core.store.files import write_text
 
 
 def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
-    """Say how large a model is and whether it fits, without loading it."""
+    """Show how large a model is and whether it fits in memory, without loading it."""
     terminal.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
 
 
@@ -48,10 +48,10 @@ def measure_layers(
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
-    rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; takes longer.")] = False,
+    rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; slower.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write every pair of states and every measure to this file.")] = None,
 ) -> None:
-    """Measure how alike all hidden states are, in one pass, and print the best block of each size."""
+    """Measure how similar all pairs of hidden states are, in one pass, and print the best block of each size."""
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
     stats = answer(LayerStats, MeasureSpec(model_ref(model, device, dtype), calibration, extras=extras))
@@ -92,10 +92,10 @@ def dropmap(
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
-    budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of so many layers.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of this many layers.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the damage of every block to this file.")] = None,
 ) -> None:
-    """Measure the loss of dropping every contiguous block; what was measured before a stop is kept and gone on from."""
+    """Measure the loss of dropping every contiguous block. If interrupted, the next call resumes."""
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     drops = answer(DropMap, DropMapSpec(ref, calibration))
@@ -111,18 +111,18 @@ def dropmap(
 
 def skillmap(
     model: Model = "demo",
-    tasks: Annotated[str, typer.Option(help="Multiple-choice tasks of lm-eval, separated by commas.")] = "demo_skills",
+    tasks: Annotated[str, typer.Option(help="Multiple-choice lm-eval tasks, comma-separated.")] = "demo_skills",
     task_folder: Annotated[str, typer.Option(help="Folder of task files, 'demo', or '' for lm-eval's own.")] = "demo",
-    limit: Annotated[int, typer.Option(help="Items of each task; 0 takes all.")] = 100,
+    limit: Annotated[int, typer.Option(help="Items per task; 0 for all.")] = 100,
     fewshot: Annotated[
-        int | None, typer.Option(help="Solved examples before each item; else as the task says.")
+        int | None, typer.Option(help="Solved examples before each item; default: the task's own.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Layers dropped together: every block of so many.")] = 1,
+    size: Annotated[int, typer.Option(help="Layers to drop together: measures every block of this size.")] = 1,
     device: Device = "auto",
     dtype: Precision = "auto",
     csv: Annotated[Path | None, typer.Option(help="Write every block and skill to this file.")] = None,
 ) -> None:
-    """Measure what dropping each layer costs each skill; what was measured before a stop is kept and gone on from."""
+    """Measure what dropping each layer costs each skill. If interrupted, the next call resumes."""
     spec = SkillMapSpec(
         model_ref(model, device, dtype), listed(tasks), task_folder or None, limit or None, fewshot, size
     )

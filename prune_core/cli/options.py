@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""Options shared by several commands."""
 
 from typing import Annotated
 
@@ -9,17 +9,17 @@ from prune_core.schema.inputs import Dtype
 
 Model = Annotated[str, typer.Argument(help="Local folder, hub id, or 'demo' for the model that ships here.")]
 Text = Annotated[str, typer.Option(help="Calibration text: a .txt, .jsonl, .json, .csv or .parquet file, or 'demo'.")]
-Column = Annotated[str, typer.Option(help="The column that holds the text, in files that have columns.")]
+Column = Annotated[str, typer.Option(help="The text column, for files that have columns.")]
 Samples = Annotated[int, typer.Option(help="How many documents to use.")]
-SeqLen = Annotated[int, typer.Option(help="Tokens kept of each document.")]
+SeqLen = Annotated[int, typer.Option(help="Tokens to keep of each document.")]
 Seed = Annotated[int, typer.Option(help="Seed for drawing the documents.")]
-Layers = Annotated[str, typer.Option("--drop", help="Layers to drop, both ends meant: '9-12' or '3,9-12'.")]
-Attention = Annotated[str, typer.Option("--drop-attention", help="Layers that lose their attention alone.")]
-MLPs = Annotated[str, typer.Option("--drop-mlp", help="Layers that lose their MLP alone.")]
-Replaced = Annotated[str, typer.Option("--replace", help="Blocks to replace, both ends meant: '9-12' or '3-5,9-12'.")]
-By = Annotated[str, typer.Option(help=f"What replaces them: {', '.join(n.name for n in NETWORKS)}.")]
+Layers = Annotated[str, typer.Option("--drop", help="Layers to drop, ranges inclusive: '9-12' or '3,9-12'.")]
+Attention = Annotated[str, typer.Option("--drop-attention", help="Layers that lose only their attention.")]
+MLPs = Annotated[str, typer.Option("--drop-mlp", help="Layers that lose only their MLP.")]
+Replaced = Annotated[str, typer.Option("--replace", help="Blocks to replace, inclusive: '9-12' or '3-5,9-12'.")]
+By = Annotated[str, typer.Option(help=f"What to replace them with: {', '.join(n.name for n in NETWORKS)}.")]
 Device = Annotated[str, typer.Option(help="cuda, mps, cpu, or auto.")]
-Precision = Annotated[Dtype, typer.Option(help="How weights are held in memory.")]
+Precision = Annotated[Dtype, typer.Option(help="Precision of the weights in memory.")]
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -34,33 +34,33 @@ def recipe(
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     text: Text = "demo",
     heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
-    subset: Annotated[str | None, typer.Option(help="Its subset, such as wikitext-2-raw-v1.")] = None,
-    split: Annotated[str, typer.Option(help="Its split, where it is a dataset.")] = "test",
+    subset: Annotated[str | None, typer.Option(help="Dataset subset, such as wikitext-2-raw-v1.")] = None,
+    split: Annotated[str, typer.Option(help="Dataset split.")] = "test",
     column: Column = "text",
-    windows: Annotated[str, typer.Option(help=f"Windows of the perplexity by name: {WINDOW_NAMES}.")] = "demo",
+    windows: Annotated[str, typer.Option(help=f"Preset for the perplexity windows: {WINDOW_NAMES}.")] = "demo",
     joined: Annotated[bool | None, typer.Option(help="Score the held-out text as one stream.")] = None,
-    context: Annotated[int | None, typer.Option(help="Context length of the perplexity, in tokens.")] = None,
-    stride: Annotated[int | None, typer.Option(help="Stride of the perplexity, in tokens.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of held-out text at most.")] = None,
-    preset: Annotated[str, typer.Option(help=f"Tasks by name: {TASK_NAMES}.")] = "",
+    context: Annotated[int | None, typer.Option(help="Context length for perplexity, in tokens.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Stride for perplexity, in tokens.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum tokens of held-out text.")] = None,
+    preset: Annotated[str, typer.Option(help=f"Preset of tasks: {TASK_NAMES}.")] = "",
     tasks: Annotated[
-        str | None, typer.Option(help="lm-eval tasks and .jsonl files of items, commas between; '' for none.")
+        str | None, typer.Option(help="lm-eval tasks and .jsonl files of items, comma-separated; '' for none.")
     ] = None,
     task_folder: Annotated[str | None, typer.Option(help="Folder of task files, or 'demo'.")] = None,
-    fewshot: Annotated[int | None, typer.Option(help="Solved examples before each item; else each task's own.")] = None,
-    limit: Annotated[int | None, typer.Option(help="The first so many items of each task; else all.")] = None,
-    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to continue; may be given several times.")] = None,
-    batch: Annotated[int, typer.Option(help="Speed: sequences at once.")] = SPEED.batch,
-    prompt_tokens: Annotated[int, typer.Option(help="Speed: tokens read.")] = SPEED.prompt_tokens,
-    new_tokens: Annotated[int, typer.Option(help="Speed: tokens written.")] = SPEED.new_tokens,
-    warmup: Annotated[int, typer.Option(help="Speed: rounds before the clock counts.")] = SPEED.warmup,
-    repeats: Annotated[int, typer.Option(help="Speed: timed rounds, the models in turn.")] = SPEED.repeats,
+    fewshot: Annotated[int | None, typer.Option(help="Solved examples before each item; default: the task's.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N items of each task; default: all.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="A prompt to continue; repeatable.")] = None,
+    batch: Annotated[int, typer.Option(help="Speed: batch size.")] = SPEED.batch,
+    prompt_tokens: Annotated[int, typer.Option(help="Speed: prompt tokens.")] = SPEED.prompt_tokens,
+    new_tokens: Annotated[int, typer.Option(help="Speed: generated tokens.")] = SPEED.new_tokens,
+    warmup: Annotated[int, typer.Option(help="Speed: untimed rounds.")] = SPEED.warmup,
+    repeats: Annotated[int, typer.Option(help="Speed: timed rounds, models alternating.")] = SPEED.repeats,
     device: Device = "auto",
     dtype: Precision = "auto",
 ) -> None:
     """Write a recipe file: which model, which layers to drop or replace, and what to measure before and after."""
     if preset and tasks is not None:
-        raise UserError(f"--preset {preset} and --tasks {tasks} both name tasks: give one of them.")
+        raise UserError(f"--preset {preset} and --tasks {tasks} both name tasks: give only one of them.")
     ref = model_ref(model, device, dtype)
     cut = with_windows(HeldOut(heldout, subset, split, column), windows)
     given = {"joined": joined, "context": context, "stride": stride, "max_tokens": max_tokens}
@@ -84,7 +84,7 @@ def recipe(
 
 
 def _check_files(tasks: tuple[str, ...], task_folder: str | None) -> None:
-    """Say now what is wrong with local files of tasks; names are looked up by the run, which has lm-eval loaded."""
+    """Report problems in local task files now; names are looked up by the run, which has lm-eval loaded."""
     folder = None if task_folder in (None, "demo") else given_path(task_folder)
     if folder is not None and not is_folder(folder):
         raise UserError(f"The task folder {folder} does not exist: give a folder that holds lm-eval task files.")
@@ -92,7 +92,7 @@ def _check_files(tasks: tuple[str, ...], task_folder: str | None) -> None:
         if name.endswith(JSONL):
             read_items(jsonl_file(name, folder))
         if name.endswith((".yaml", ".yml")):
-            raise UserError(f"'{name}' is a file: give the task's name, and its folder by --task-folder.")
+            raise UserError(f"'{name}' is a file: give the task's name, and its folder with --task-folder.")
 
 
 def _changed(heldout: HeldOut, given: dict) -> HeldOut:

@@ -1,8 +1,8 @@
 """Building the planned checkpoint: the only file that edits layers, layer_idx and config.
 
 A new config with every per-layer field cut to the kept layers, a new model from it, and the donor's tensors under their
-new layer numbers. What cannot be exact is refused: the config's family by config_fields.py, and anything that slips
-through by comparing every kept layer's settings, before and after.
+new layer numbers. What cannot be exact is refused: unsupported families by config_fields.py, and anything that slips
+through by comparing every kept layer's settings before and after.
 """
 
 import copy
@@ -26,7 +26,7 @@ OTHER_FAMILY = "choose a model of another family."
 
 
 def check_supported(config: PretrainedConfig, plan: Plan | None = None, fitted: edits.Fitted = edits.NOTHING) -> None:
-    """Raises UserError with the reason where cutting layers of this model (by this plan) cannot be exact."""
+    """Raises UserError with the reason if cutting layers of this model (by this plan) cannot be exact."""
     text = config.get_text_config(decoder=True)
     for model_type in (config.model_type, text.model_type):
         if model_type in fields.REFUSED_FAMILIES:
@@ -56,9 +56,9 @@ def _check_plan(text: PretrainedConfig, plan: Plan, fitted: edits.Fitted) -> Non
 
 
 def rewritten_config(config: PretrainedConfig, plan: Plan) -> PretrainedConfig:
-    """A new config for the kept layers, as it will be read back from the saved checkpoint; `config` stays as it is.
+    """A new config for the kept layers, as it will be read back from the saved checkpoint; `config` is not changed.
 
-    In models with a `text_config` inside, that part is rewritten.
+    In models with a nested `text_config`, that part is rewritten.
     """
     text = config.get_text_config(decoder=True)
     data = config.to_dict()
@@ -111,7 +111,7 @@ def _make_step_explicit(data: dict[str, Any], layers: int) -> None:
 
 
 def _cut_expert_range(data: dict[str, Any], kept: tuple[int, ...]) -> None:
-    """Experts in layers `moe_layer_start_index` to `moe_layer_end_index`, both ends meant (ERNIE 4.5)."""
+    """Experts in layers `moe_layer_start_index` to `moe_layer_end_index`, inclusive (ERNIE 4.5)."""
     if isinstance(data.get("moe_layer_start_index"), int) and isinstance(data.get("moe_layer_end_index"), int):
         first, last = data["moe_layer_start_index"], data["moe_layer_end_index"]
         data["moe_layer_start_index"] = sum(old < first for old in kept)
@@ -119,7 +119,7 @@ def _cut_expert_range(data: dict[str, Any], kept: tuple[int, ...]) -> None:
 
 
 def _cut_attention_types(data: dict[str, Any]) -> None:
-    """GPT-Neo stores its attention types a second time, as [[pattern, repeats]]; `attention_layers` is cut already."""
+    """GPT-Neo stores its attention types a second time, as [[pattern, repeats]]; `attention_layers` is already cut."""
     if data.get("attention_types") and data.get("attention_layers"):
         data["attention_types"] = [[list(data["attention_layers"]), 1]]
 
@@ -137,8 +137,8 @@ def build(
 
     `fitted`: the weights of the plan's Replace edits.
 
-    The donor is not touched and shares no memory with it; beside the donor, only the new weights take memory. Raises
-    UserError where the result would not be exact.
+    The donor is not touched and shares no memory with it; besides the donor, only the new weights take memory. Raises
+    UserError if the result would not be exact.
     """
     check_supported(model.config, plan, fitted)
     edits.check_buildable(plan)
@@ -158,7 +158,7 @@ def build(
 
 def _without_weights(model: PreTrainedModel, plan: Plan) -> PreTrainedModel:
     """The new model on the meta device, where weights take no memory, except for the buffers that no checkpoint holds
-    (rotary frequencies, masks): these are worked out as they will be when the checkpoint is loaded."""
+    (rotary frequencies, masks): these are computed as they will be when the checkpoint is loaded."""
     try:
         with torch.device("meta"), no_init_weights():
             new = type(model)(rewritten_config(model.config, plan))
@@ -176,7 +176,7 @@ def _without_weights(model: PreTrainedModel, plan: Plan) -> PreTrainedModel:
 def _copy_tensors(
     donor: PreTrainedModel, new: PreTrainedModel, path: str, plan: Plan, device: str | torch.device | None
 ) -> None:
-    """Gives `new` a copy of the donor's every parameter and buffer of the kept part, and checks that none is left over.
+    """Gives `new` a copy of every parameter and buffer of the donor's kept part, and checks that none is left over.
 
     Parameters that the donor ties stay tied. `path` is where the layers are, in both models.
     """
@@ -186,11 +186,11 @@ def _copy_tensors(
         old_name = _donor_name(name, path, plan.kept)
         source = sources.get(old_name)
         if source is None or source.shape != blank.shape or source.is_meta:
-            raise UserError(f"The cut model's {name} has no equal in {old_name} of this model: {OTHER_FAMILY}")
+            raise UserError(f"The cut model's {name} does not match {old_name} of this model: {OTHER_FAMILY}")
         if not isinstance(source, nn.Parameter):
             source = sources.get(_unstretched(old_name), source)
             if name not in saved and not torch.allclose(blank.to(source), source):
-                raise UserError(f"The cut model would work out another {name} than this model: {OTHER_FAMILY}")
+                raise UserError(f"The cut model would compute a different {name} from this model's: {OTHER_FAMILY}")
             _put(new, name, source.to(device or source.device, copy=True))
             continue
         if id(source) not in copies:
@@ -205,7 +205,7 @@ def _copy_tensors(
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All parameters and buffers by name; a tied one comes under each of its names."""
+    """All parameters and buffers by name; a tied one appears under each of its names."""
     return chain(model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
 
 

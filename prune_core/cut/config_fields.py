@@ -1,6 +1,6 @@
-"""Which config fields of transformers models speak of single layers, and which families cannot be cut exactly.
+"""Which config fields of transformers models refer to single layers, and which families cannot be cut exactly.
 
-Literal tables, read by surgery.py. A field that a family does not have is passed over.
+Literal tables, read by build.py. A field that a family does not have is skipped.
 """
 
 ONE_PER_LAYER = (
@@ -23,7 +23,7 @@ ONE_PER_LAYER = (
     "sliding_windows",
     "layers_num_experts",
 )
-"""Lists with one entry a layer, by position. Where a family has a plain number instead, it stays."""
+"""Lists with one entry per layer, by position. If a family has a plain number instead, it stays."""
 
 LAYER_NUMBERS = (
     "mlp_only_layers",
@@ -47,12 +47,12 @@ FIRST_LAYERS = ("first_k_dense_replace", "num_dense_layers", "max_window_layers"
 """Numbers k that mean "the first k layers"."""
 
 LAYER_COUNTS = ("num_hidden_layers", "num_blocks")
-"""The number of layers; families that name it otherwise tell so in their config's attribute_map."""
+"""The number of layers; families that use another name declare it in their config's attribute_map."""
 
 REFUSED_FAMILIES = {
     "albert": "its layers share one set of weights",
     "diffllama": "its attention subtracts with a weight that depends on a layer's position",
-    "hrm_text": "it runs its layers several times over in a fixed cycle",
+    "hrm_text": "it runs its layers several times in a fixed cycle",
     "inkling_text": "its layers read earlier layers at fixed positions",
     "inkling2_text": "its layers read earlier layers at fixed positions",
     "jamba": "which layers are attention, Mamba or experts follows from a fixed period",
@@ -74,4 +74,4 @@ REFUSED_SETTINGS = (
     ("hidden_size_per_layer_input", (0, None), "its embedding holds a part for every layer"),
     ("moe_layer_interval", (1, None), "which layers hold experts follows from a fixed period"),
 )
-"""(field, values that do no harm, why any other value makes an exact cut impossible)."""
+"""(field, harmless values, why any other value makes an exact cut impossible)."""

@@ -1,4 +1,4 @@
-"""What each kind of edit does to the layers that stay. The one place where edits are told apart."""
+"""What each kind of edit does to the layers that stay. The only place that dispatches on the kind of edit."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ from prune_core.schema.fit import NETWORKS, place_of
 from prune_core.schema.plan import Drop, DropPart, Edit, Merge, Plan, Replace
 
 Fitted = Mapping[str, Tensor]
-"""What was fitted for a plan's Replace edits, by `key(edit)` + the name inside; prune_core/replacements makes it."""
+"""What was fitted for a plan's Replace edits, by `key(edit)` + the name inside; made by replacements/."""
 
 NOTHING: Fitted = {}
 
 
 def key(edit: Replace) -> str:
-    """What the names of an edit's tensors begin with in `Fitted`: "8-12.layer."."""
+    """The prefix of an edit's tensor names in `Fitted`: "8-12.layer."."""
     return f"{edit.block.start}-{edit.block.stop}.{edit.by}."
 
 
@@ -33,22 +33,22 @@ def changed_weights(plan: Plan, layers: nn.ModuleList, fitted: Fitted = NOTHING)
 
 
 def patches(plan: Plan, fitted: Fitted) -> dict[int, Tensor]:
-    """Matrices that a removed layer's place multiplies the hidden state by: layer number -> [D, D]. Previews only."""
+    """Matrices that multiply the hidden state in a removed layer's place: layer number -> [D, D]. Previews only."""
     edits = [edit for edit in plan.edits if isinstance(edit, Replace) and place_of(edit.by) == "nowhere"]
     return {edit.block.start: _tensors(edit, fitted)["patch"] for edit in edits}
 
 
 def check_offered(plan: Plan, fitted: Fitted = NOTHING) -> None:
-    """Raises UserError for an edit that no rule carries out, and for a replacement that was not fitted yet."""
+    """Raises UserError for an edit that no rule implements, and for a replacement that is not fitted yet."""
     for edit in plan.edits:
         if isinstance(edit, (Drop, DropPart, Merge)):
             continue
         if place_of(edit.by) is None:
             names = ", ".join(network.name for network in NETWORKS)
-            raise UserError(f"Replacing layers by '{edit.by}' is not offered: choose one of {names}.")
+            raise UserError(f"There is no replacement '{edit.by}': choose one of {names}.")
         if not _tensors(edit, fitted):
             raise UserError(
-                f"The replacement of layers {edit.block.start} to {edit.block.stop - 1} by '{edit.by}' is not fitted "
+                f"The replacement of layers {edit.block.start} to {edit.block.stop - 1} with '{edit.by}' is not fitted "
                 "yet: fit it first."
             )
 
@@ -59,12 +59,12 @@ def check_buildable(plan: Plan) -> None:
         if isinstance(edit, Replace) and place_of(edit.by) == "nowhere":
             raise UserError(
                 f"A checkpoint cannot hold '{edit.by}': it multiplies the hidden state itself, and no matrix of the "
-                "model does that alone; preview it, or replace the block by 'linear', which folds into an MLP."
+                "model does that alone; preview it, or replace the block with 'linear', which folds into an MLP."
             )
 
 
 def changed_by(edit: Edit, layers: nn.ModuleList, fitted: Fitted = NOTHING) -> dict[int, dict[str, Tensor]]:
-    """As `changed_weights`, of one edit."""
+    """As `changed_weights`, for one edit."""
     if isinstance(edit, DropPart):
         return {layer: parts.silent(layers[layer], edit.part) for layer in edit.layers}
     if isinstance(edit, Merge):

@@ -1,4 +1,4 @@
-"""Merging layers: the weights that stay behind when several layers become one (LaCo, arXiv 2402.11187)."""
+"""Merging layers: the weights that remain when several layers become one (LaCo, arXiv 2402.11187)."""
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,9 @@ RULES = {"rdsc": rdsc, "telescoped": telescoped}
 
 
 def merged_weights(edit: Merge, layers: nn.ModuleList) -> dict[str, Tensor]:
-    """The new weights of layer `edit.into`, by parameter name inside the layer; the donor's `layers` stay as they are.
+    """The new weights of layer `edit.into`, by parameter name inside the layer; the donor's `layers` are not changed.
 
-    Only matrices are merged (attention and MLP projections, stacked experts); norms and biases stay those of `into`.
+    Only matrices are merged (attention and MLP projections, stacked experts); norms and biases are those of `into`.
     Raises UserError for an unknown rule, and for layers that differ in kind or size.
     """
     if edit.rule not in RULES:

@@ -1,7 +1,7 @@
-"""A plan as a mergekit recipe, and whether the model that mergekit makes of it will be the planned one.
+"""A plan as a mergekit recipe, and whether the model that mergekit makes from it will be the planned one.
 
 mergekit (arXiv 2403.13257) copies the layers of each slice and then changes one thing in the config, the number of
-layers. So whatever else of the config a cut must change is what its result gets wrong.
+layers. So its result is wrong in every other config field that a cut must change.
 """
 
 import copy
@@ -23,19 +23,19 @@ FILE = "mergekit.yaml"
 
 
 def is_expressible(plan: Plan) -> bool:
-    """Whether mergekit can carry out the plan: it can drop layers, and nothing else that we do."""
+    """Whether mergekit can carry out the plan: of our edits it can only drop layers."""
     return all(isinstance(edit, Drop) for edit in plan.edits)
 
 
 def mergekit_recipe(plan: Plan, ref: ModelRef, dtype: str, config: PretrainedConfig) -> str:
-    """YAML for `mergekit-yaml`: passthrough slices of the layers that stay, ends exclusive as mergekit reads them.
+    """YAML for `mergekit-yaml`: passthrough slices of the layers that stay, end-exclusive as mergekit reads them.
 
-    Where mergekit's result would not be the planned model, comments at the top say what goes wrong. dtype: "bfloat16".
+    If mergekit's result would not be the planned model, comments at the top say what goes wrong. dtype: "bfloat16".
     Raises UserError for plans that do more than drop layers.
     """
     if not is_expressible(plan):
         raise UserError(
-            f"mergekit can drop whole layers only, and this plan is to {describe(plan)}: build the checkpoint instead."
+            f"mergekit can only drop whole layers, but this plan is to {describe(plan)}: build the checkpoint instead."
         )
     name = str(demo.DEMO_MODEL) if ref.path == "demo" else ref.path
     model = json.dumps(f"{name}@{ref.revision}" if ref.revision else name)
@@ -48,19 +48,19 @@ def mergekit_recipe(plan: Plan, ref: ModelRef, dtype: str, config: PretrainedCon
 
 
 def warnings(plan: Plan, config: PretrainedConfig) -> list[str]:
-    """What goes wrong when only the number of layers is changed, a sentence each; empty where mergekit is right."""
+    """What goes wrong if only the number of layers is changed, a sentence each; empty if mergekit is right."""
     wrong = _left_wrong(plan, config)
     if not wrong:
         return []
-    fate = "computes something else" if _loads(plan, config) else "is refused by transformers when it is loaded"
+    fate = "computes something else" if _loads(plan, config) else "is rejected by transformers when loaded"
     return [
-        f"WARNING: mergekit leaves {', '.join(sorted(wrong))} of the config as it is, so its result {fate}.",
-        "The checkpoint that LayerScope builds of this plan is right: use that one.",
+        f"WARNING: mergekit does not change {', '.join(sorted(wrong))} in the config, so its result {fate}.",
+        "The checkpoint that LayerScope builds from this plan is correct: use that one.",
     ]
 
 
 def _left_wrong(plan: Plan, config: PretrainedConfig) -> set[str]:
-    """The fields, beside the number of layers, in which the planned model's config differs from the donor's."""
+    """The fields, besides the number of layers, in which the planned model's config differs from the donor's."""
     donor, planned = (c.get_text_config().to_dict() for c in (config, rewritten_config(config, plan)))
     alias = config.get_text_config().attribute_map.get("num_hidden_layers", "")
     return {name for name in donor if donor[name] != planned.get(name)} - {*config_fields.LAYER_COUNTS, alias}

@@ -1,8 +1,8 @@
 """Dropping a layer's attention or MLP: the last matrix of that part is set to zero, so that it adds nothing.
 
-So a checkpoint without some parts is a plain model of its family, that any transformers loads; but it is no smaller and
-no faster than before. Where zero weights are not the same as no part, as with a norm that adds a bias afterwards, the
-drop is refused: this is tried on the layer itself, not taken from its name.
+So a checkpoint without some parts is a plain model of its family, which any transformers can load; but it is no smaller
+and no faster than before. If zero weights are not the same as no part, as with a norm that adds a bias afterwards, the
+drop is refused: this is tested on the layer itself, not inferred from its name.
 """
 
 import torch
@@ -20,9 +20,9 @@ LEAVES = ("weight", "bias", "down_proj", "down_proj_bias")
 
 
 def silent(layer: nn.Module, part: Part) -> dict[str, Tensor]:
-    """Zero weights, by parameter name inside the layer, with which `part` puts out nothing.
+    """Zero weights, by parameter name inside the layer, that make `part` output zero.
 
-    Of a mixture of experts, all experts. UserError where this family's part is not known.
+    For a mixture of experts, all experts. UserError if this family's part is not known.
     """
     parameters = dict(layer.named_parameters())
     names = [f"{path}.{leaf}" for path in _last_matrices(layer, part) for leaf in LEAVES]
@@ -36,7 +36,7 @@ def silent(layer: nn.Module, part: Part) -> dict[str, Tensor]:
 
 
 def _zeros(like: Tensor) -> Tensor:
-    """One zero seen as many, which takes no memory; real ones for stacked experts, whose kernel reads strides."""
+    """One expanded zero, which takes no memory; real zeros for stacked experts, whose kernel reads strides."""
     return like.new_zeros(()).expand_as(like) if like.dim() <= 2 else torch.zeros_like(like)
 
 
@@ -48,7 +48,7 @@ def _last_matrices(layer: nn.Module, part: Part) -> tuple[str, ...]:
 
 
 def check_plan(model: PreTrainedModel, plan: Plan) -> None:
-    """Raises UserError where a part that `plan` drops would still change the hidden state."""
+    """Raises UserError if a part that `plan` drops would still change the hidden state."""
     layers = sorted({layer for edit in plan.edits if isinstance(edit, DropPart) for layer in edit.layers})
     if layers:
         tokens = torch.zeros(1, 2, dtype=torch.int64)
@@ -58,7 +58,7 @@ def check_plan(model: PreTrainedModel, plan: Plan) -> None:
 
 
 def check(run: Recording, number: int) -> None:
-    """Raises UserError unless layer `number`, with both parts silent, puts out exactly what it is given."""
+    """Raises UserError unless layer `number`, with both parts silent, outputs exactly its input."""
     layer, model = run.layers[number], run.model
     size = model.config.get_text_config(decoder=True).hidden_size
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""The planned model on the loaded donor: hooks skip the removed layers. Nothing is copied, nothing left behind."""
+"""The planned model on the loaded donor: hooks skip the removed layers. Nothing is copied or left behind."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +30,10 @@ from prune_core.schema.wording import counted
 def planned(model: PreTrainedModel, plan: Plan, fitted: edits.Fitted = edits.NOTHING) -> Iterator[PreTrainedModel]:
     """Within the context `model` computes the planned model, to be called with `use_cache=False`.
 
-    Removed layers are not computed: they put out what they are given, so each kept layer keeps the mask and rotary
-    embedding of its own place. Merged and replaced layers run with the weights made for them, one layer's worth of
-    memory for each; dropped parts run with zeros. Afterwards the model is as before, also after an
-    exception. Raises UserError where the built model could not be the same.
+    Removed layers are not computed: they output their input, so each kept layer keeps the mask and rotary embedding of
+    its own position. Merged and replaced layers run with the weights made for them, one layer's worth of memory for
+    each; dropped parts run with zeros. Afterwards the model is as before, even after an exception. Raises UserError if
+    the built model could not be the same.
     """
     build.check_supported(model.config, plan, fitted)
     parts.check_plan(model, plan)
@@ -49,7 +49,7 @@ def planned(model: PreTrainedModel, plan: Plan, fitted: edits.Fitted = edits.NOT
 
 
 def _output_lengths(model: PreTrainedModel, layers: nn.ModuleList, removed: tuple[int, ...]) -> dict[int, int | None]:
-    """For each removed layer, the length of the tuple it puts out, or None for a bare tensor; asked with one token."""
+    """For each removed layer, the length of its output tuple, or None for a bare tensor; tried with one token."""
     lengths: dict[int, int | None] = {}
 
     def noting(number: int) -> Callable[[nn.Module, Any, Any], None]:
@@ -70,7 +70,7 @@ def _output_lengths(model: PreTrainedModel, layers: nn.ModuleList, removed: tupl
 
 
 def _passing_on(length: int | None, patch: Tensor | None = None) -> Callable[..., Any]:
-    """A layer's forward that puts out the hidden states it is given, alone or first in a tuple of `length`.
+    """A layer's forward that outputs the hidden states it is given, alone or first in a tuple of `length`.
 
     `patch`: [D, D], multiplies the states first.
     """
@@ -90,7 +90,7 @@ def _passing_on(length: int | None, patch: Tensor | None = None) -> Callable[...
 def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: Progress | None = None) -> Losses:
     """Each sequence's next-token loss. A token counts when it and the one before it are unmasked.
 
-    Log likelihoods are computed in float32 and summed in float64. Raises UserError when one is not finite.
+    Log likelihoods are computed in float32 and summed in float64. Raises UserError if one is not finite.
     """
     progress = progress or Silent()
     sequences = sum(len(batch.input_ids) for batch in batches)
@@ -100,7 +100,7 @@ def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: 
         losses.nll[places], losses.tokens[places] = batch_losses(model, batch)
         progress.advance(len(places))
     if not np.isfinite(losses.nll).all():
-        raise UserError(f"The loss is not a finite number in {model.dtype}: load the model in float32.")
+        raise UserError(f"The loss is not finite in {model.dtype}: load the model in float32.")
     return losses
 
 
@@ -112,10 +112,10 @@ def preview(
     progress: Progress | None = None,
     fitted: edits.Fitted = edits.NOTHING,
 ) -> Preview:
-    """The planned model's loss beside the donor's on the same tokens; `donor_losses` spares a second donor pass.
+    """The planned model's loss and the donor's on the same tokens; `donor_losses` saves a second donor pass.
 
     Losses are means over tokens: sum_s nll_s / sum_s n_s over sequences s; the standard error of their difference is
-    over paired sequences (ratio.py). Raises UserError where there are fewer than two.
+    over paired sequences (stats.py). Raises UserError if there are fewer than two.
     """
     started = time.perf_counter()
     donor = donor_losses or sequence_losses(loaded.model, batches, progress)

@@ -1,7 +1,7 @@
 """Do the kept layers still compute what they did? Compares every plain setting of their modules, before and after.
 
-Tensors are compared by surgery.py; this looks at the rest: windows, layer types, scales, expert or dense, and the layer
-numbers that the key-value cache goes by.
+Tensors are compared by build.py; this covers the rest: windows, layer types, scales, expert or dense, and the layer
+numbers that the key-value cache uses.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ LAYER_NUMBER_NAMES = ("layer_idx", "layer_id", "layer_number", "layer_index", "b
 """Attributes that hold the layer's own number (plus a constant in some families)."""
 
 RUN_STATE = ("training", "gradient_checkpointing", "forward")
-"""How a module is being used just now, not what it computes; hooks of other libraries put their own `forward` there."""
+"""How a module is being used right now, not what it computes; other libraries' hooks put their own `forward` there."""
 
 PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype)
 
 
 def check(donor: nn.ModuleList, new: nn.ModuleList, kept: tuple[int, ...]) -> None:
-    """Raises UserError where layer `kept[n]` of `donor` and layer n of `new` differ in anything but their number."""
+    """Raises UserError if layer `kept[n]` of `donor` and layer n of `new` differ in anything but their number."""
     if len(new) != len(kept):
         raise UserError(
             f"The cut model has {len(new)} layers where {len(kept)} were planned: choose a model of another family."
@@ -36,7 +36,7 @@ def check(donor: nn.ModuleList, new: nn.ModuleList, kept: tuple[int, ...]) -> No
 
 
 def _difference(old: nn.Module, new: nn.Module, shift: int, kept: tuple[int, ...]) -> str:
-    """The first setting that differs, in words; empty when the layers agree. `shift` is the change of the number."""
+    """The first setting that differs, in words; empty if the layers agree. `shift` is the change in the number."""
     olds, news = dict(old.named_modules()), dict(new.named_modules())
     if olds.keys() != news.keys():
         return f"module {min(olds.keys() ^ news.keys())}"

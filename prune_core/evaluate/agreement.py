@@ -23,10 +23,10 @@ def agreement(
     documents: list[str],
     progress: Progress | None = None,
 ) -> tuple[Metric, ...]:
-    """Mean KL(donor || pruned) in nats per token, and how often both think the same token likeliest, with errors.
+    """Mean KL(donor || pruned) in nats per token, and how often both agree on the most likely token, with errors.
 
     The tokens are those that `perplexity` scores, in the same windows; errors are over the same units. UserError as
-    there, and where the divergence is not a finite number.
+    there, and if the divergence is not finite.
     """
     progress = progress or Silent()
     every, note = heldout_windows(donor, tokenizer, heldout, documents)
@@ -39,7 +39,7 @@ def agreement(
         totals, counts = by_unit(heldout, every, column)
         mean, stderr = float(totals.sum() / counts.sum()), ratio_stderr(totals, counts)
         if not np.isfinite(mean):
-            raise UserError(f"The KL divergence from the donor is {mean}: a model overflows, choose float32 for it.")
+            raise UserError(f"The KL divergence from the donor is {mean}, as a model overflows: choose float32 for it.")
         found.append(Metric(name, text_name(heldout), mean, unit, higher, stderr, None, int(counts.sum()), note))
     return tuple(found)
 
@@ -47,7 +47,7 @@ def agreement(
 def window_agreement(
     donor: PreTrainedModel, pruned: PreTrainedModel, every: list[Window], progress: Progress
 ) -> np.ndarray:
-    """Of each window's scored tokens: summed KL(donor || pruned) in nats, and how many have the same likeliest token.
+    """Over each window's scored tokens: summed KL(donor || pruned) in nats, and how often the top token agrees.
 
     float64 [len(every), 2]. Log-softmax in float32, sums over tokens in float64.
     """

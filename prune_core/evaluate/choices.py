@@ -1,6 +1,6 @@
-"""Multiple-choice tasks answered again and again by one model in memory, item by item, as lm-eval scores them.
+"""Multiple-choice tasks answered repeatedly by one model in memory, item by item, as lm-eval scores them.
 
-The items are read and tokenised once; then every call answers them with whatever the model computes at that moment.
+The items are read and tokenised once; then each call answers them with whatever the model computes at that moment.
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Choices:
 
     @property
     def answers(self) -> int:
-        """How many answers are scored each time."""
+        """How many answers each call scores."""
         return sum(len(task.instances) for task in self.tasks.values())
 
     def right(self) -> Right:
-        """The items answered by the model as it is now. Means are those of `run_tasks` for it, digit for digit."""
+        """The items answered by the model as it is now. The means equal those of `run_tasks` exactly."""
         from prune_core.evaluate.harness import quietly
 
         found: Right = {}
@@ -54,28 +54,28 @@ class Choices:
         )
 
     def note(self) -> str:
-        """How the items are put and scored."""
+        """How the items are presented and scored."""
         shots = sorted({task.get_config("num_fewshot") for task in self.tasks.values()})
         return f"lm-eval {version('lm_eval')}, {' or '.join(map(str, shots))}-shot"
 
 
 def choices(model: PreTrainedModel, tokenizer: Any, evaluation: Evaluation, progress: Progress) -> Choices:
-    """The items of `evaluation.tasks` as `run_tasks` puts them. Answering them ticks once for every answer.
+    """The items of `evaluation.tasks` as `run_tasks` presents them. Answering them reports progress per answer.
 
-    UserError for a task that does not choose among answers, and for what `run_tasks` refuses.
+    UserError for a task that is not multiple-choice, and for what `run_tasks` refuses.
     """
     tasks = choose_tasks(evaluation, progress).tasks
     if not tasks:
-        raise UserError("There is no task to measure skills with: name at least one.")
+        raise UserError("There are no tasks to measure skills with: name at least one.")
     for name, task in tasks.items():
         if task.get_config("output_type") != "multiple_choice":
-            raise UserError(f"The task {name} does not choose among answers: leave it out of the map of skills.")
+            raise UserError(f"The task {name} is not multiple-choice: leave it out of the map of skills.")
     from prune_core.evaluate.harness import ResidentLM, make_ready, quietly  # lm-eval takes seconds to import
 
     progress.stage("preparing the items", len(tasks), "tasks")
     with quietly(model, progress):
         lm: Any = ResidentLM(model, tokenizer, _Ticking(progress))
-        lm._encode_pair = cache(lm._encode_pair)  # each question and answer is tokenised once, not once a planned model
+        lm._encode_pair = cache(lm._encode_pair)  # each question and answer is tokenised once, not per planned model
         for name, task in tasks.items():
             make_ready({"tasks": {name: task}, "groups": {}, "group_map": {}}, evaluation.fewshot)
             task.build_all_requests(limit=evaluation.task_limit)
@@ -84,7 +84,7 @@ def choices(model: PreTrainedModel, tokenizer: Any, evaluation: Evaluation, prog
 
 
 def _scores(task: Any) -> dict[str, np.ndarray]:
-    """Each accuracy of one task, float64 [items], worked out by lm-eval from the answers in its requests."""
+    """Each accuracy of one task, float64 [items], computed by lm-eval from the answers in its requests."""
     task.apply_filters()
     by_item: dict[int, list[Any]] = {}
     for request in sorted(task.instances, key=lambda request: (request.doc_id, request.idx)):
@@ -99,7 +99,7 @@ def _scores(task: Any) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class _Ticking:
-    """A `Progress` that passes on ticks only: the stage is the whole map's, not each planned model's."""
+    """A `Progress` that only passes on ticks: the stage belongs to the whole map, not to each planned model."""
 
     progress: Progress
 

@@ -1,4 +1,4 @@
-"""Where a pruned model departs from its donor: the donor's text scored token by token by both models."""
+"""Where a pruned model diverges from its donor: the donor's text scored token by token by both models."""
 
 from itertools import zip_longest
 from typing import Any
@@ -17,7 +17,7 @@ from prune_core.schema.errors import UserError
 @torch.inference_mode()
 def log_probabilities(model: PreTrainedModel, ids: list[int], written: list[int]) -> Tensor:
     """float32 [n, V]: the log-probabilities (temperature 1) from which each of the n tokens `written` after the prompt
-    `ids` is drawn, all in one pass. UserError where they are not numbers."""
+    `ids` is drawn, all in one pass. UserError if they are not numbers."""
     if not written:
         return torch.zeros(0, model.config.get_text_config().vocab_size)
     whole = torch.tensor([ids + written[:-1]], device=model.device)
@@ -31,9 +31,9 @@ def log_probabilities(model: PreTrainedModel, ids: list[int], written: list[int]
 def scored_tokens(
     tokenizer: Any, ids: list[int], written: list[int], donor: Tensor, pruned: Tensor
 ) -> tuple[Token, ...]:
-    """The tokens `written` after the prompt `ids` with what both models give them.
+    """The tokens `written` after the prompt `ids`, with the probabilities both models give them.
 
-    `donor`, `pruned`: float32 [n, V], of `log_probabilities`.
+    `donor`, `pruned`: float32 [n, V], from `log_probabilities`.
     """
     kl = losses.kl_divergence(donor, pruned).clamp_min(0).tolist()
     tops = [log.argmax(-1).tolist() for log in (donor, pruned)]
@@ -52,7 +52,7 @@ def scored_tokens(
 
 
 def first_departure(tokenizer: Any, ids: list[int], donor: list[int], pruned: list[int]) -> Departure | None:
-    """The first place at which the tokens of two whole texts differ; one may end there. None for equal texts."""
+    """The first position at which the tokens of two whole texts differ; one may end there. None for equal texts."""
     for at, (one, other) in enumerate(zip_longest(donor, pruned)):
         if one != other:
             told = ("" if token is None else _token_text(tokenizer, ids + donor[:at], token) for token in (one, other))
@@ -61,5 +61,5 @@ def first_departure(tokenizer: Any, ids: list[int], donor: list[int], pruned: li
 
 
 def _token_text(tokenizer: Any, before: list[int], token: int) -> str:
-    """The token as it reads after the tokens `before`; without text of its own by its name ("</s>"), or number."""
+    """The token as it reads after the tokens `before`; one without text by its name ("</s>"), or number."""
     return text_after(tokenizer, before, [token]) or tokenizer.convert_ids_to_tokens(token) or f"<{token}>"

@@ -1,6 +1,6 @@
-"""Text one token at a time; it repeats exactly, so two models can be read side by side.
+"""Text generation one token at a time; exactly reproducible, so two models can be compared side by side.
 
-With the KV cache where the model has one; without it for a model whose layers are skipped by hooks.
+With the KV cache if the model has one; without it for a model whose layers are skipped by hooks.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from prune_core.schema.progress import Progress, Silent
 from prune_core.schema.reports import Continuation
 
 HALF_CHARACTER = "\ufffd"
-"""What decoding puts where the bytes of a character are not all there yet."""
+"""What decoding emits while the bytes of a character are incomplete."""
 
 
 def greedy(model: PreTrainedModel, ids: torch.Tensor, cached: bool = True) -> Iterator[torch.Tensor]:
-    """The most likely next token of each sequence, [B], again and again without end; the caller stops.
+    """The most likely next token of each sequence, [B], over and over without end; the caller stops.
 
     ids: [B, T] prompts of equal length, no padding. The first step reads the prompts, each later one a single token
-    with the KV cache, or everything again without. Ties go to the lower token id. UserError for a model that has no
+    with the KV cache, or everything again without it. Ties go to the lower token id. UserError for a model without a
     KV cache.
     """
     return _decoded(model, ids, lambda logits: logits, cached)
@@ -34,7 +34,7 @@ def sampled(
 ) -> Iterator[torch.Tensor]:
     """As `greedy`, but each token is drawn from softmax(logits / temperature), by adding seeded Gumbel noise.
 
-    The noise of a step depends on seed and vocabulary alone, so two models that think alike draw the same tokens.
+    A step's noise depends only on seed and vocabulary, so two models with equal predictions draw the same tokens.
     """
     noise = torch.Generator().manual_seed(seed)
 
@@ -62,7 +62,7 @@ def _step(model: PreTrainedModel, ids: torch.Tensor, cache: Any, cached: bool) -
         return tail_logits(model, ids, 1, use_cache=False)[0][:, -1], None
     logits, cache = tail_logits(model, ids, 1, past_key_values=cache, use_cache=True)
     if cache is None:
-        raise UserError(f"Models of type {model.config.model_type} have no KV cache here, so they cannot write text.")
+        raise UserError(f"Models of type {model.config.model_type} have no KV cache, so they cannot generate text.")
     return logits[:, -1], cache
 
 
@@ -77,8 +77,8 @@ def continuations(
 ) -> tuple[Continuation, ...]:
     """What the model writes after each prompt: at most `new_tokens` tokens, ended by an end-of-text token.
 
-    Temperature 0 is greedy. Sampling settings of the checkpoint (temperature, repetition penalty) are left out on
-    purpose: the text then depends on the weights, temperature and seed alone. UserError when prompt and new tokens
+    Temperature 0 is greedy. The checkpoint's own sampling settings (temperature, repetition penalty) are ignored on
+    purpose: the text then depends only on the weights, temperature and seed. UserError if prompt and new tokens
     together exceed the model's context.
     """
     progress = progress or Silent()
@@ -94,9 +94,9 @@ def continuations(
 
 
 def prompt_ids(model: PreTrainedModel, tokenizer: Any, prompt: str, new_tokens: int) -> list[int]:
-    """The prompt's tokens. UserError where they and `new_tokens` exceed the context, and for an empty prompt where the
+    """The prompt's tokens. UserError if they and `new_tokens` exceed the context, and for an empty prompt if the
     tokenizer has no begin-of-text token."""
-    ids = tokenizer(prompt, verbose=False)["input_ids"]  # not verbose: the length is checked here, with a better word
+    ids = tokenizer(prompt, verbose=False)["input_ids"]  # not verbose: the length is checked below, with a better error
     if not ids and tokenizer.bos_token_id is None:
         raise UserError("An empty prompt needs a tokenizer with a begin-of-text token: write at least one word.")
     ids = ids or [tokenizer.bos_token_id]
@@ -119,13 +119,13 @@ def new_text(
 
 
 def text_after(tokenizer: Any, ids: list[int], written: list[int]) -> str:
-    """`written` as text that follows the prompt: many tokenizers drop the first space of what is decoded alone."""
+    """`written` as text that follows the prompt: many tokenizers drop the leading space of what is decoded alone."""
     whole, head = (tokenizer.decode(part, skip_special_tokens=True) for part in (ids + written, ids))
     return whole[len(head) :] if whole.startswith(head) else tokenizer.decode(written, skip_special_tokens=True)
 
 
 def text_so_far(tokenizer: Any, ids: list[int], written: list[int]) -> str:
-    """As `text_after` for a text that goes on: what is given out stays, so a character begun is left for later."""
+    """As `text_after` for a text still growing: what is returned never changes, so an incomplete character waits."""
     return text_after(tokenizer, ids, written).rstrip(HALF_CHARACTER)
 
 

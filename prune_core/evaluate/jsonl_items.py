@@ -11,18 +11,18 @@ JSONL = ".jsonl"
 
 
 def jsonl_file(name: str, folder: Path | None) -> Path:
-    """The file that a name ending in .jsonl means: beside the other tasks if it is there, else where the name says."""
+    """The file that a name ending in .jsonl refers to: beside the other tasks if it is there, else at that path."""
     path = given_path(name)
     return folder / path if folder is not None and is_file(folder / path) else path
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
-    """The items of a JSON-lines file; empty lines are passed over, other keys left out.
+    """The items of a JSON-lines file; empty lines are skipped, other keys left out.
 
-    UserError for a file that is not there, holds no item or is no UTF-8, and for the first bad line, with its number.
+    UserError for a file that is missing, empty or not UTF-8, and for the first bad line, with its number.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines would cut at signs that JSON allows
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # splitlines splits at characters that JSON allows
     except OSError as error:
         remedy = "check the path" if " " not in str(path) else "check the path, and separate tasks by commas"
         raise UserError(f"The task file {path} cannot be read ({error.strerror}): {remedy}.") from error
@@ -37,25 +37,25 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             items.append(item)
     if not items:
         raise UserError(
-            f"The task file {path} has no items: give one JSON object a line, with query, choices and gold."
+            f"The task file {path} has no items: give one JSON object per line, with query, choices and gold."
         )
     return items
 
 
 def _item(line: str) -> tuple[dict[str, Any], str]:
-    """The item on a line, and what is wrong with it in words, with the remedy; empty where nothing is."""
+    """The item on a line, and what is wrong with it in words, with the remedy; empty if nothing is."""
     try:
         found = json.loads(line)
     except ValueError as error:
-        return {}, f"is not valid JSON ({error}): write one object a line"
+        return {}, f"is not valid JSON ({error}): write one object per line"
     if not isinstance(found, dict):
-        return {}, "is no JSON object: write query, choices and gold in braces"
+        return {}, "is not a JSON object: write query, choices and gold in braces"
     missing = [key for key in ("query", "choices", "gold") if key not in found]
     if missing:
         return {}, f"has no {' and no '.join(missing)}: every item needs query, choices and gold"
     query, choices, gold = found["query"], found["choices"], found["gold"]
     if not isinstance(query, str):
-        return {}, f"has a query that is no text ({query!r:.40}): put it in quotes"
+        return {}, f"has a query that is not text ({query!r:.40}): put it in quotes"
     if not isinstance(choices, list) or len(choices) < 2 or not all(isinstance(c, str) and c for c in choices):
         return {}, f"has choices that are not two or more texts ({choices!r:.40}): list them in quotes, none empty"
     if type(gold) is not int or not 0 <= gold < len(choices):

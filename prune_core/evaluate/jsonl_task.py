@@ -1,9 +1,9 @@
-"""A JSON-lines file as an lm-eval task: each line an object with "query", "choices" and "gold", the right one's number.
+"""A JSON-lines file as an lm-eval task: each line an object with "query", "choices" and "gold", the right one's index.
 
 {"query": "Question: ...?\nAnswer:", "choices": ["yes", "no"], "gold": 0}
 
 The score is that of a YAML task with doc_to_text "{{query}}", doc_to_choice "{{choices}}" and doc_to_target gold: a
-space parts query and choice, and few-shot examples are drawn from the file's other items.
+space separates query and choice, and few-shot examples are drawn from the file's other items.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from prune_core.evaluate.jsonl_items import read_items
 
 
 def jsonl_task(path: Path) -> ConfigurableTask:
-    """The task of the items in `path`, called as the file is, with acc and acc_norm. UserError as `read_items`."""
+    """The task of the items in `path`, named after the file, with acc and acc_norm. UserError as `read_items`."""
     items = read_items(path)
     return ConfigurableTask(
         config={

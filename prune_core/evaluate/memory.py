@@ -1,4 +1,4 @@
-"""What a model takes: parameters, weight bytes, KV cache, peak memory while it reads and writes, bytes on disk."""
+"""What a model takes: parameters, weight bytes, KV cache, peak memory during prefill and decode, bytes on disk."""
 
 import weakref
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from prune_core.schema.reports import Metric
 
 CACHE_PROBE = (2, 4)
 """Two sequence lengths whose caches are compared, so that states of constant size do not count as growth; both are
-short, so that no sliding window is full yet."""
+short, so that no sliding window is full."""
 
 
 def memory(
     model: PreTrainedModel, folder: Path | None = None, settings: SpeedSettings | None = None
 ) -> tuple[Metric, ...]:
-    """Parameters, weight bytes, KV-cache bytes per token, peak memory, and bytes on disk where `folder` is given.
+    """Parameters, weight bytes, KV-cache bytes per token, peak memory, and bytes on disk if `folder` is given.
 
-    Tied weights count once. The peak is that of one prefill and decode of the lengths in `settings`, weights included,
-    other models in memory not; its `note` says how it was measured. UserError when `folder` holds no weight files.
+    Tied weights count once. The peak is that of one prefill and decode with the lengths in `settings`, including the
+    weights but no other models in memory; its `note` says how it was measured. UserError if `folder` has no weights.
     """
     settings = settings or SpeedSettings()
     tokens = settings.prompt_tokens + settings.new_tokens
@@ -63,7 +63,7 @@ def _cache_bytes(model: PreTrainedModel, length: int) -> int:
     _, cache = tail_logits(model, ids, 1, use_cache=True)
     layers = getattr(cache, "layers", None)
     if layers is None:
-        raise UserError(f"Models of type {model.config.model_type} keep no KV cache that could be measured.")
+        raise UserError(f"Models of type {model.config.model_type} keep no KV cache to measure: choose another model.")
     return sum(t.nbytes for layer in layers for t in vars(layer).values() if isinstance(t, torch.Tensor))
 
 
@@ -85,7 +85,7 @@ def _peak_bytes(model: PreTrainedModel, settings: SpeedSettings) -> tuple[int, s
 
 @contextmanager
 def _cuda_peak(model: PreTrainedModel) -> Iterator[list[int]]:
-    """The list's one number becomes the peak of allocated bytes above those at the start."""
+    """Yields a list whose one number becomes the peak of allocated bytes above those at the start."""
     above = [0]
     synchronise(model)
     before = torch.cuda.memory_allocated(model.device)
@@ -96,7 +96,7 @@ def _cuda_peak(model: PreTrainedModel) -> Iterator[list[int]]:
 
 @contextmanager
 def _tensor_peak(model: PreTrainedModel) -> Iterator[list[int]]:
-    """The same from the storages of all tensors that operations return: it repeats exactly, on any device.
+    """The same from the storages of all tensors that operations return: exactly reproducible, on any device.
 
     The process's resident memory would not do: allocators keep what is freed, so it hardly moves for a small model.
     """
@@ -135,7 +135,7 @@ class _LiveStorages(TorchDispatchMode):
 
 
 def _disk(folder: Path) -> Metric:
-    """Bytes of the folder's safetensors files, or of its older weight files where it has none."""
+    """Bytes of the folder's safetensors files, or of its older weight files if it has none."""
     for pattern in ("*.safetensors", "pytorch_model*.bin"):
         sizes = [file.stat().st_size for file in sorted(Path(folder).glob(pattern))]
         if sizes:

@@ -1,10 +1,10 @@
 """Loss and perplexity on held-out text by sliding windows, as transformers' documentation defines it.
 
 https://huggingface.co/docs/transformers/perplexity: windows of `context` tokens start every `stride` tokens; a window
-scores only the tokens that no earlier window scored, the others are context. The very first token of a stream has
+scores only the tokens that no earlier window scored; the others are context. The very first token of a stream has
 nothing before it and is not scored. Perplexity is exp(mean loss over all scored tokens).
 
-One difference, on purpose: where windows overlap, the documentation's code weights each window's mean loss by one token
+One deliberate difference: where windows overlap, the documentation's code weights each window's mean loss by one token
 too few (it subtracts the first token, which is masked there anyway). Here every scored token weighs the same. With
 stride = context, and for a text of one window, the two are equal.
 """
@@ -36,7 +36,7 @@ SOFTMAX_ROWS = 1024
 
 @dataclass(frozen=True)
 class Window:
-    """One forward pass over `tokens`, of which the last `scored` are scored. `stream` numbers the text it is from."""
+    """One forward pass over `tokens`, of which the last `scored` are scored. `stream` is the number of its text."""
 
     stream: int
     tokens: list[int]
@@ -70,8 +70,8 @@ def perplexity(
 
     The standard error of the loss treats documents (windows when `heldout.joined`) as the sampling units of a ratio
     estimator; perplexity's follows by the delta method: perplexity times the error of the loss. `samples` counts scored
-    tokens. A perplexity too large for a float is left out, and the loss says so. UserError when the context does not
-    fit the model, when there is too little text, and when the loss is not a number.
+    tokens. A perplexity too large for a float is left out, and the loss says so. UserError if the context does not
+    fit the model, if there is too little text, and if the loss is not a number.
     """
     progress = progress or Silent()
     every, note = heldout_windows(model, tokenizer, heldout, documents)
@@ -82,9 +82,9 @@ def perplexity(
 def heldout_windows(
     model: PreTrainedModel, tokenizer: Any, heldout: HeldOut, documents: list[str]
 ) -> tuple[list[Window], str]:
-    """All windows over the held-out text, and in words how it is read, for the note beside a figure.
+    """All windows over the held-out text, and how it is read, in words, for the note beside a figure.
 
-    UserError when the context does not fit the model, and when there is too little text.
+    UserError if the context does not fit the model, and if there is too little text.
     """
     check_windows(model, heldout)
     streams = _streams(tokenizer, heldout, documents)
@@ -114,7 +114,7 @@ def by_unit(heldout: HeldOut, every: list[Window], sums: np.ndarray) -> tuple[np
 def window_losses(model: PreTrainedModel, every: list[Window], progress: Progress) -> np.ndarray:
     """Summed negative log-likelihood (nats) of each window's scored tokens, float64 [len(every)].
 
-    Windows of like length share a batch.
+    Windows of similar length share a batch.
     """
     losses = np.zeros(len(every))
     progress.stage("perplexity", len(every), "windows")
@@ -125,15 +125,15 @@ def window_losses(model: PreTrainedModel, every: list[Window], progress: Progres
 
 
 def batches(model: PreTrainedModel, every: list[Window], models: int = 1) -> Iterator[list[int]]:
-    """The numbers of the windows that share a forward pass of `models` models, the longest first."""
+    """The numbers of the windows that share a forward pass of `models` models, longest first."""
     sizes = [(len(window.tokens), window.scored) for window in every]
     return longest_first(sizes, lambda place: _batch_size(model, every[place]) // models)
 
 
 @dataclass(frozen=True)
 class Padded:
-    """A batch of windows. `rows`, `targets`: of each scored token, its window and its place there; `first`: the least
-    place whose logits are needed."""
+    """A batch of windows. `rows`, `targets`: each scored token's window and its position there; `first`: the lowest
+    position whose logits are needed."""
 
     batch: Batch
     rows: list[int]
@@ -172,14 +172,14 @@ def _batch_losses(model: PreTrainedModel, batch: list[Window]) -> np.ndarray:
 
 
 def _batch_size(model: PreTrainedModel, longest: Window) -> int:
-    """Windows a batch: some thousands of tokens, and logits that stay within LOGIT_BYTES."""
+    """Windows per batch: a few thousand tokens, and logits that stay within LOGIT_BYTES."""
     tokens = CPU_BATCH_TOKENS if model.device.type == "cpu" else GPU_BATCH_TOKENS
     row_bytes = (longest.scored + 1) * model.config.get_text_config().vocab_size * model.dtype.itemsize
     return max(1, min(tokens // len(longest.tokens), LOGIT_BYTES // row_bytes))
 
 
 def check_windows(model: PreTrainedModel, heldout: HeldOut) -> None:
-    """UserError where the windows leave tokens out or do not fit the model's context."""
+    """UserError if the windows leave tokens out or do not fit the model's context."""
     if not 1 <= heldout.stride <= heldout.context or heldout.context < 2:
         raise UserError(
             f"Context {heldout.context} and stride {heldout.stride} would leave tokens out: "
@@ -215,7 +215,7 @@ def _metrics(
     loss, stderr, tokens = float(losses.sum() / counts.sum()), ratio_stderr(losses, counts), int(counts.sum())
     if not math.isfinite(loss):
         dtype = str(model.dtype).removeprefix("torch.")
-        raise UserError(f"The loss on held-out text is {loss}: the model overflows in {dtype}, choose float32 for it.")
+        raise UserError(f"The loss on held-out text is {loss}, as the model overflows in {dtype}: choose float32.")
     task = text_name(heldout)
     try:
         value = math.exp(loss)

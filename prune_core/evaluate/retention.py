@@ -20,7 +20,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Group:
-    """Tasks reported as one mean, weighted by their items where `by_size`. `metrics`: those that it reports."""
+    """Tasks reported as one mean, weighted by their number of items if `by_size`. `metrics`: those that it reports."""
 
     name: str
     members: tuple[str, ...]
@@ -30,7 +30,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Cells:
-    """How many items both models answer right, only the donor, only the pruned model, neither."""
+    """How many items both models get right, only the donor, only the pruned model, neither."""
 
     both: int
     lost: int
@@ -62,7 +62,7 @@ def retention(
     groups: Sequence[Group] = (),
     chances: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[Retention, ...]:
-    """A row for each task and metric, then for each group, then the plain mean of all tasks where no group is that.
+    """A row for each task and metric, then for each group, then the plain mean of all tasks if no group covers them.
 
     donor, pruned: the answers to the same tasks in the same order. chances: what guessing scores, by task and metric.
     """
@@ -80,9 +80,9 @@ def retention(
 
 
 def retained_performance(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) -> tuple[Metric, ...]:
-    """Pruned / donor mean accuracy over all tasks (LLM-Streamline's RP), for acc, and for acc_norm where all have it.
+    """Pruned / donor mean accuracy over all tasks (LLM-Streamline's RP), for acc, and for acc_norm if all have it.
 
-    The error is the standard deviation of the ratio over bootstrap draws. Left out where the donor is never right.
+    The error is the standard deviation of the ratio over bootstrap draws. Left out if the donor is never right.
     """
     found = []
     for metric in _shared(donor):
@@ -138,13 +138,13 @@ def _shared(outcomes: Sequence[Outcomes]) -> tuple[str, ...]:
 
 
 def _row(task: str, metric: str, counts: list[Cells], chances: list[float | None], by_size: bool = False) -> Retention:
-    """One line: a task, or the mean of several."""
+    """One row: a task, or the mean of several."""
     weights = np.array([c.items if by_size else 1 for c in counts], dtype=np.float64)
     weights /= weights.sum()
     drawn = np.tensordot(weights, draws(counts), 1)
     low, high = np.quantile(drawn[:, 1] - drawn[:, 0], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     lost, won = sum(c.lost for c in counts), sum(c.won for c in counts)
-    if lost == won == 0:  # no draw can differ: take the share of differing items that shows none one time in 20
+    if lost == won == 0:  # no draw can differ: take the rate of differing items at which one sample in 20 shows none
         high = max(w * (1 - (1 - LEVEL) ** (1 / c.items)) for w, c in zip(weights, counts, strict=True))
         low = -high
     known = [chance for chance in chances if chance is not None]

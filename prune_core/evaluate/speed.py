@@ -1,4 +1,4 @@
-"""How fast models read and write, measured in turns so that a warming, throttling or busy machine treats all alike."""
+"""How fast models run, measured in turns so that a warming, throttling or busy machine affects all equally."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one round: until the first token of each sequence is there, and for the tokens after it."""
+    """Seconds of one round: up to the first token of each sequence, and for the tokens after it."""
 
     first_s: float
     rest_s: float
@@ -34,7 +34,7 @@ def speed(
     cancels. Prompts are random token ids from a fixed seed, the same for all models. Prefill is the pass over the
     prompts up to the first new token; decode the greedy steps after it, with the KV cache. Values are medians over
     rounds, see `median_stderr`. Every model but the first also gets its "speed-up" over the first: the median of the
-    rounds' paired ratios. UserError when the lengths do not fit a model's context.
+    rounds' paired ratios. UserError if the lengths do not fit a model's context.
     """
     progress = progress or Silent()
     _check(models, settings)
@@ -72,7 +72,7 @@ def time_once(model: PreTrainedModel, ids: torch.Tensor, new_tokens: int) -> Tim
 def median_stderr(values: np.ndarray) -> float | None:
     """Standard error of the median: 1.2533 * 1.4826 * MAD / sqrt(n); None for fewer than two values.
 
-    1.4826 * MAD (median absolute deviation) estimates the standard deviation without being moved by a few slow rounds;
+    1.4826 * MAD (median absolute deviation) estimates the standard deviation without being skewed by a few slow rounds;
     1.2533 = sqrt(pi / 2) is the median's asymptotic error against the mean's, for normal values.
     """
     if len(values) < 2:

@@ -3,9 +3,9 @@
     Stability = sum_i exp(std_i) * [both right or both wrong on item i] / sum_j exp(std_j)
 
 std_i is the standard deviation (k - 1), over the k choices of item i, of their PPL under the unpruned model: items on
-which it tells the choices well apart weigh more. PPL is the mean negative log-likelihood per token of the choice, in
-nats. That is what OpenCompass, on whose output the paper's script works, calls PPL (it takes the question's tokens in
-as well); with exp of it, a single item outweighs all others.
+which it clearly separates the choices weigh more. PPL is the mean negative log-likelihood per token of the choice, in
+nats. That is what OpenCompass, whose output the paper's script uses, calls PPL (it includes the question's tokens);
+with its exponential, a single item outweighs all others.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from prune_core.schema.stats import ratio_stderr
 
 
 def stability(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) -> tuple[Metric, ...]:
-    """The Stability of each task that chooses among answers, by acc, and their mean where there are several.
+    """The Stability of each multiple-choice task, by acc, and their mean if there are several.
 
     Errors treat items as drawn independently (ratio estimator, as for perplexity).
     """
@@ -39,7 +39,7 @@ def stability(donor: Sequence[Outcomes], pruned: Sequence[Outcomes]) -> tuple[Me
 def _of_task(donor: Outcomes, pruned: Outcomes) -> Metric:
     same = np.equal(donor.right["acc"], pruned.right["acc"])
     spreads = np.array([np.std(losses, ddof=1) for losses in _choice_losses(donor)])
-    weights = np.exp(spreads - spreads.max())  # over the largest, so that none overflows
+    weights = np.exp(spreads - spreads.max())  # relative to the largest, so that none overflows
     value, stderr = float((weights * same).sum() / weights.sum()), ratio_stderr(weights * same, weights)
     note = "arXiv 2403.19135, Eq. 6, by acc; PPL in nats per token"
     return Metric("Stability", donor.task, value, "fraction", True, stderr, None, len(same), note)

@@ -22,10 +22,10 @@ from prune_core.schema.wording import describe, layers_without, metric_in_words,
 RECIPE = "recipe.json"
 CARD = "README.md"
 
-SILENT = "their weights are there as zeros, so the file is no smaller and the model no faster for it"
+SILENT = "their weights are zeros, so the file is no smaller and the model no faster"
 
 SAMPLING = ("temperature", "top_p", "top_k", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
-"""Generation settings that do nothing without `do_sample`; transformers will not save them then."""
+"""Generation settings that have no effect without `do_sample`; transformers refuses to save them then."""
 
 
 def export(
@@ -36,14 +36,14 @@ def export(
     result: RunResult | None = None,
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write `model` (built by surgery, or healed since) and all that belongs to it into the new folder `folder`.
+    """Write `model` (as built, or healed since) and everything that belongs to it into the new folder `folder`.
 
-    `notes`: further text files, name -> content. The folder appears whole or not at all. Raises UserError where it
-    exists already.
+    `notes`: extra text files, name -> content. The folder appears whole or not at all. Raises UserError if it already
+    exists.
     """
     folder = Path(folder)
     if folder.exists():
-        raise UserError(f"{folder} exists already: choose a new folder, or remove that one first.")
+        raise UserError(f"{folder} already exists: choose a new folder, or remove that one first.")
     unfinished = folder.with_name(f".{folder.name}.unfinished-{os.getpid()}")
     unfinished.mkdir(parents=True)
     try:
@@ -94,7 +94,7 @@ def write_card(folder: str | Path, spec: RunSpec, result: RunResult | None = Non
 
 
 def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
-    """Markdown with a YAML header: what was cut, how it was chosen, before and after, how to load and to repeat it."""
+    """Markdown with a YAML header: what was cut, how it was chosen, before and after, how to load and repeat it."""
     base = base_name(spec.model)
     title = spec.name or f"{base}, {len(spec.plan.kept)} of {spec.plan.num_layers} layers"
     parts = [
@@ -112,7 +112,7 @@ def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
 
 
 def base_name(model: ModelRef) -> str:
-    """What the donor is called: its hub id, or the name of its folder without the path."""
+    """The donor's name: its hub id, or the name of its folder without the path."""
     if model.path == "demo":
         return "LayerScope demo model"
     folder = given_path(model.path)
@@ -129,9 +129,9 @@ def _origin(spec: RunSpec) -> str:
     plan, revision = spec.plan, f", revision {spec.model.revision}" if spec.model.revision else ""
     parts = [("attention", layers_without(plan, "attention")), ("MLP", layers_without(plan, "mlp"))]
     rows = [
-        ("Base model", f"{base_name(spec.model)}{revision}; its licence holds for this model too"),
+        ("Base model", f"{base_name(spec.model)}{revision}; its licence applies to this model too"),
         ("Layers removed", ranges(plan.removed) or "none"),
-        ("Layers kept, in this order", ranges(plan.kept)),
+        ("Layers kept, in order", ranges(plan.kept)),
         *((f"Layers without {part}", f"{ranges(layers)}: {SILENT}") for part, layers in parts if layers),
         ("Chosen", plan.method),
         ("Calibration text", _calibration(spec.calibration)),
@@ -173,9 +173,9 @@ def _agreement(agreement: Agreement) -> str:
     skills = [
         "## What is left of each skill",
         "",
-        "Both models answered the same items: 95 % intervals by paired bootstrap, p by McNemar's exact test.",
+        "Both models answered the same items: 95% intervals by paired bootstrap, p by McNemar's exact test.",
         "",
-        "| | change of accuracy | items lost | won | of |",
+        "| | change in accuracy | items lost | gained | of |",
         "|---|---|---|---|---|",
     ]
     for row in agreement.retention:
@@ -214,7 +214,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 
 GGUF = """## Converting it to GGUF
 
-With a clone of llama.cpp, for the model families and tokenizers that it knows:
+With a clone of llama.cpp, for the model families and tokenizers it supports:
 
 ```
 python llama.cpp/convert_hf_to_gguf.py . --outfile model.gguf --outtype auto

@@ -1,4 +1,4 @@
-"""Push a built checkpoint to the Hugging Face hub, as a new repository of the user's."""
+"""Push a built checkpoint to the Hugging Face Hub, as a new repository in the user's account."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,31 +12,31 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.progress import Progress
 from prune_core.schema.wording import bytes_in_words
 
-GIT_ATTRIBUTES = ".gitattributes"  # the hub puts it into every new repository
+GIT_ATTRIBUTES = ".gitattributes"  # the Hub puts it into every new repository
 
 
 def upload(folder: Path, repository: str, private: bool, progress: Progress) -> str:
     """Push every file of `folder` to the new repository `repository` ("owner/name") and return its address.
 
-    The files appear there all at once, in one commit. A repository that holds files already is left as it is. Raises
-    UserError where nobody is logged in, the name is taken, or the hub refuses.
+    The files appear there all at once, in one commit. A repository that already has files is left as it is. Raises
+    UserError if nobody is logged in, the name is taken, or the Hub refuses.
     """
     if get_token() is None:
         raise UserError("You are not logged in to the hub: run `hf auth login` in a terminal, or set HF_TOKEN.")
     api = HfApi()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
-        raise UserError(f"{folder} holds no checkpoint: push a run that is done.")
+        raise UserError(f"{folder} holds no checkpoint: push a finished run.")
     with hub_errors("repository", repository), _refusals(repository):
         address = str(api.create_repo(repository, private=private, exist_ok=True))
         if {file.rfilename for file in api.model_info(repository).siblings or []} - {GIT_ATTRIBUTES}:
-            raise UserError(f"The repository {repository} holds files already: choose a new name.")
+            raise UserError(f"The repository {repository} already has files: choose a new name.")
         total = sum(path.stat().st_size for path in files)
         progress.stage(f"pushing {bytes_in_words(total)} to {repository}", len(files), "files")
         additions = []
         for path in files:
             addition = CommitOperationAdd(path.relative_to(folder).as_posix(), path)
-            api.preupload_lfs_files(repository, [addition])  # large files travel here, one at a time
+            api.preupload_lfs_files(repository, [addition])  # large files are uploaded here, one at a time
             additions.append(addition)
             progress.advance()
         api.create_commit(repository, additions, commit_message="Upload the model that LayerScope built")
@@ -45,7 +45,7 @@ def upload(folder: Path, repository: str, private: bool, progress: Progress) -> 
 
 @contextmanager
 def _refusals(repository: str) -> Iterator[None]:
-    """Turn the hub's refusal of a push into one sentence."""
+    """Turn the Hub's refusal of a push into one sentence."""
     try:
         yield
     except HfHubHTTPError as error:
@@ -53,5 +53,5 @@ def _refusals(repository: str) -> Iterator[None]:
             raise
         raise UserError(
             f"The hub refuses the push to {repository} (status {error.response.status_code}): log in with a token that "
-            "may write there, and give the name as owner/name."
+            "can write there, and give the name as owner/name."
         ) from error

@@ -1,1 +1,1 @@
-"""Running the model: whole, a layer at a time on cached states, up to a block; and every loss made of its logits."""
+"""Running the model: whole, layer by layer on cached states, up to a block; and every loss computed from its logits."""

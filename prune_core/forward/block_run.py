@@ -1,6 +1,6 @@
-"""The donor run up to the end of a block, and no further: what the block is given, what it makes of it.
+"""The donor run up to the end of a block, and no further: the block's input and its output.
 
-Gradients are off but the tensors are ordinary ones, so that a network can be trained on them.
+Gradients are off, but the tensors are ordinary ones, so that a network can be trained on them.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class BlockRun(NamedTuple):
 
 
 class _Reached(Exception):
-    """The end of the block is computed; what lies above it need not be."""
+    """The end of the block is computed; what is above it need not be."""
 
 
 def run_block(loaded: LoadedModel, batch: Batch, block: Block) -> BlockRun:
@@ -59,14 +59,14 @@ def run_block(loaded: LoadedModel, batch: Batch, block: Block) -> BlockRun:
 
 
 def apply(layer: nn.Module, call: Call, states: Tensor) -> Tensor:
-    """What `layer` makes of `states` [B, T, D] when it is called as the model called it; in the dtype of `states`."""
+    """The output of `layer` for `states` [B, T, D], called as the model called it; in the dtype of `states`."""
     args, named = in_dtype(call.args, states.dtype), in_dtype(call.named, states.dtype)
     output = layer(**named, **{STATES: states}) if call.states_named else layer(states, *args, **named)
     return output[0] if isinstance(output, tuple) else output
 
 
 def in_dtype(value: Any, dtype: torch.dtype) -> Any:
-    """`value` with every floating-point tensor in it, however deep in tuples, lists and dicts, brought to `dtype`."""
+    """`value` with every floating-point tensor in it, however deep in tuples, lists and dicts, cast to `dtype`."""
     if isinstance(value, Tensor):
         return value.to(dtype) if value.is_floating_point() else value
     if isinstance(value, (tuple, list)):
@@ -78,7 +78,7 @@ def in_dtype(value: Any, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def standing_in(layers: nn.ModuleList, block: Block, run: Callable[[Tensor], Tensor], call: Call) -> Iterator[None]:
-    """Within the context the block's first layer puts out `run(states)` and its others pass on what they are given."""
+    """Within the context the block's first layer outputs `run(states)` and its others pass their input through."""
 
     def stand_in(work: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
         def put_out(*args: Any, **named: Any) -> Any:

@@ -12,7 +12,7 @@ _CONTEXT_FIELDS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_l
 
 
 def context_limit(model: PreTrainedModel) -> int | None:
-    """The most tokens a sequence may have, None where the config names no limit (BLOOM, for one)."""
+    """The most tokens a sequence may have, None if the config names no limit (BLOOM, for example)."""
     config = model.config.get_text_config()
     found = (getattr(config, name, None) for name in _CONTEXT_FIELDS)
     return next((int(value) for value in found if value is not None), None)
@@ -28,7 +28,7 @@ def require_context(model: PreTrainedModel, tokens: int, what: str, remedy: str)
 def tail_logits(model: PreTrainedModel, ids: torch.Tensor, keep: int, **inputs: Any) -> tuple[torch.Tensor, Any]:
     """Logits of the last `keep` positions, [B, keep, V] in the model's dtype, and the KV cache (None unless asked for).
 
-    ids: [B, T] token ids. Where the family can, only these positions go through the head: [B, T, V] never exists.
+    ids: [B, T] token ids. If the family supports it, only these positions go through the head: [B, T, V] never exists.
     """
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         inputs["logits_to_keep"] = keep
@@ -37,7 +37,7 @@ def tail_logits(model: PreTrainedModel, ids: torch.Tensor, keep: int, **inputs: 
 
 
 def synchronise(model: PreTrainedModel) -> None:
-    """Wait until the model's device has done all its work, so that a clock may be read. Nothing to do on the CPU."""
+    """Wait until the model's device has finished all work, so that a clock can be read. Nothing to do on the CPU."""
     if model.device.type != "cpu":
         torch.accelerator.synchronize()
 

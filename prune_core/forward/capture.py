@@ -1,7 +1,7 @@
-"""The hidden-state pass: one forward pass a batch, the states of all its tokens handed to accumulators.
+"""The hidden-state pass: one forward pass per batch, the states of all its tokens passed to accumulators.
 
-Only the base model runs: no logits are made. Hooks take state 0 as what layer 0 is given (so it is right for every
-family's embedding, scaling and positions) and state i+1 as what layer i puts out, before the final norm.
+Only the base model runs: no logits are computed. Hooks take state 0 as the input of layer 0 (so it is right for every
+family's embedding, scaling and positions) and state i+1 as the output of layer i, before the final norm.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,16 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.progress import Progress, Silent
 
 CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 16384
-"""Tokens of one pass, padding included: a CPU gains nothing by more, since they leave its cache."""
+"""Tokens per pass, padding included: a CPU gains nothing from more, since they no longer fit its cache."""
 
 
 class Accumulator(Protocol):
-    """Takes the states of one batch after the other and keeps only sums of them."""
+    """Takes the states of one batch after another and keeps only sums of them."""
 
     def update(self, states: Tensor, lengths: Tensor) -> None:
         """states: [L+1, N, D] in the model's dtype, the N tokens of the batch's sequences one after the other, without
         padding; overwritten by the next batch, so nothing may hold on to it. lengths: int64 [B] on the CPU, the tokens
-        of each sequence, N together.
+        of each sequence, N in total.
         """
         ...
 
@@ -40,7 +40,7 @@ def run(
     """Give every accumulator the states of every batch, in order. Holds the states of one batch at a time.
 
     Each token goes through the model once, in passes of similar length, so that little is spent on padding. Raises
-    UserError where a sequence is longer than the model's context, or holds a token the model does not know.
+    UserError if a sequence is longer than the model's context, or has a token the model does not know.
     """
     progress = progress or Silent()
     for batch in batches:
@@ -62,7 +62,7 @@ def run(
 
 
 def forward(loaded: LoadedModel, batch: Batch) -> None:
-    """The bare forward pass F that costs are counted in: the base model over the batch, no logits, no cache."""
+    """The bare forward pass F, the unit of cost: the base model over the batch, no logits, no cache."""
     device = next(loaded.stack.embedding.parameters()).device  # on several devices, inputs go where it is
     loaded.model.base_model(
         input_ids=batch.input_ids.to(device), attention_mask=batch.attention_mask.to(device), use_cache=False
@@ -70,7 +70,7 @@ def forward(loaded: LoadedModel, batch: Batch) -> None:
 
 
 class States:
-    """Room for the states of one batch, used again for the next. Values are copied: layers may add in place."""
+    """A buffer for the states of one batch, reused for the next. Values are copied: layers may add in place."""
 
     def __init__(self, states: int) -> None:
         self._states = states
@@ -80,13 +80,13 @@ class States:
         self._tokens = self._seen = self._expected = 0
 
     def begin(self, lengths: Tensor) -> None:
-        """Make ready for a batch of sequences of these lengths, int64 [B]."""
+        """Prepare for a batch of sequences of these lengths, int64 [B]."""
         self._tokens = int(lengths.sum())
         self._starts = lengths.cumsum(0) - lengths
         self._seen = self._expected = 0
 
     def aim(self, rows: Tensor, mask: Tensor) -> None:
-        """Say which rows of the batch the next pass holds, int64 [b], and its attention mask [b, T]."""
+        """Set which rows of the batch the next pass holds, int64 [b], and its attention mask [b, T]."""
         places = self._starts[rows, None] + torch.arange(mask.shape[1])
         kept = mask.flatten().nonzero().squeeze(1)
         self._source, self._target = kept, places.flatten()[kept]
@@ -130,7 +130,7 @@ class States:
 
 @contextmanager
 def _recording(layers: nn.ModuleList, room: States) -> Iterator[None]:
-    """Hooks that put what layer 0 is given and what every layer puts out into `room`; removed on exit."""
+    """Hooks that store the input of layer 0 and every layer's output in `room`; removed on exit."""
 
     def given(layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         room.put(0, args[0] if args else named["hidden_states"])
@@ -152,5 +152,5 @@ def _check(batch: Batch, loaded: LoadedModel) -> None:
     known, largest = next(loaded.stack.embedding.parameters()).shape[0], int(batch.input_ids.max())
     if largest >= known:
         raise UserError(
-            f"The tokenizer gives token {largest} and the model knows {known} tokens: use the model's own tokenizer."
+            f"The tokenizer gives token {largest} but the model knows {known} tokens: use the model's own tokenizer."
         )

@@ -1,6 +1,6 @@
-"""Layers run again on cached states: one pass over a batch records what each layer is given beside the hidden states.
+"""Layers rerun on cached states: one pass over a batch records each layer's arguments besides the hidden states.
 
-Masks, rotary embeddings and ALiBi slopes are taken as the model itself makes them, a layer at a time, by position or by
+Masks, rotary embeddings and ALiBi slopes are taken as the model itself makes them, layer by layer, by position or by
 keyword, so that this works for every family, sliding windows included.
 """
 
@@ -21,8 +21,8 @@ STATES = "hidden_states"
 
 
 class Call(NamedTuple):
-    """How one layer is called: what it is given beside the hidden states, and the length of the tuple that it puts out
-    (None for a bare tensor)."""
+    """How one layer is called: its arguments besides the hidden states, and the length of its output tuple (None for a
+    bare tensor)."""
 
     args: tuple[Any, ...]
     named: dict[str, Any]
@@ -34,7 +34,7 @@ class Call(NamedTuple):
 class Recording:
     """One batch as its layers see it. `states`: L+1 tensors [B, T, D], padding included, or only state 0.
 
-    The recorded arguments belong to these B sequences, so states to be run must be of the same sequences.
+    The recorded arguments belong to these B sequences, so states to run must be of the same sequences.
     """
 
     model: PreTrainedModel
@@ -45,20 +45,20 @@ class Recording:
     states: tuple[Tensor, ...]
 
     def run(self, states: Tensor, layers: Iterable[int]) -> Tensor:
-        """The states [B, T, D] after `layers` (numbers, in the order to run) were run on `states`, which stay as is.
+        """The states [B, T, D] after `layers` (numbers, in the order to run) ran on `states`, which are not changed.
 
         No layers gives `states` itself.
         """
         with torch.inference_mode():
             for position, number in enumerate(layers):
-                # some families add to their input in place: the caller's states are not theirs to change
+                # some families add to their input in place, which must not change the caller's states
                 states = self._call(number, states.clone() if position == 0 else states)
         return states
 
     def logits(self, states: Tensor, rows: slice = slice(None)) -> Tensor:
-        """The model's logits [B, T, V] when its last layer puts out `states`; of the sequences `rows` only.
+        """The model's logits [B, T, V] if its last layer outputs `states`; only for the sequences `rows`.
 
-        The model itself is run with its layers passing on, so final norm, projections, scales and caps are its own.
+        The model itself runs with its layers passing on, so final norm, projections, scales and caps are its own.
         `states`: [B, T, D], already cut to `rows`.
         """
         with torch.inference_mode(), self.passing_on(states):
@@ -76,8 +76,8 @@ class Recording:
 
     @contextmanager
     def passing_on(self, states: Tensor) -> Iterator[None]:
-        """Within the context every layer of the model puts out `states`, computing nothing, so that the model gives
-        what it makes of them as its last layer's output."""
+        """Within the context every layer of the model outputs `states`, computing nothing, so that the model treats
+        them as its last layer's output."""
         with ExitStack() as restore:
             for layer, call in zip(self.layers, self.calls, strict=True):
                 restore.callback(swap_forward(layer, _putting_out(states, call.length)))
@@ -85,9 +85,9 @@ class Recording:
 
 
 def record(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, keep_states: bool = True) -> Recording:
-    """Run the layers once over a batch (int64 [B, T] each; right padding) and keep what each was given.
+    """Run the layers once over a batch (int64 [B, T] each; right padding) and record what each was given.
 
-    `keep_states` keeps all L+1 states, (L+1) B T D values; otherwise only state 0. Raises UserError where a layer does
+    `keep_states` keeps all L+1 states, (L+1) B T D values; otherwise only state 0. Raises UserError if a layer does
     not run exactly once.
     """
     layers = find_stack(model).layers

@@ -1,6 +1,6 @@
-"""Every loss that is made of logits: next-token negative log-likelihood, KL from the donor, same likeliest token.
+"""Every loss computed from logits: next-token negative log-likelihood, KL from the donor, same most likely token.
 
-Log-probabilities are taken in float32 on some rows at a time, whatever the vocabulary; sums over tokens are float64.
+Log-probabilities are computed in float32 a few rows at a time, whatever the vocabulary; sums over tokens are float64.
 A token counts when it and the one before it are unmasked.
 """
 
@@ -15,11 +15,11 @@ from transformers import PreTrainedModel
 from prune_core.data.batches import Batch
 
 CHUNK_VALUES = 2**24
-"""Logits brought to float32 at a time: 64 MiB, whatever the vocabulary."""
+"""Logits cast to float32 at a time: 64 MiB, whatever the vocabulary."""
 
 
 class Losses(NamedTuple):
-    """Of S sequences: `nll` float64 [S], each one's summed next-token negative log likelihood in nats; `tokens` int64
+    """For S sequences: `nll` float64 [S], each one's summed next-token negative log likelihood in nats; `tokens` int64
     [S], how many tokens were predicted in each."""
 
     nll: np.ndarray
@@ -33,13 +33,13 @@ def predicting(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def chunks(rows: int, vocabulary: int, values: int = CHUNK_VALUES) -> Iterator[slice]:
-    """Slices of `rows` rows of logits that hold at most `values` values each, one row at least."""
+    """Slices of `rows` rows of logits that hold at most `values` values each, but at least one row."""
     size = max(1, values // vocabulary)
     return (slice(begin, begin + size) for begin in range(0, rows, size))
 
 
 def token_nll(logits: Tensor, targets: Tensor) -> Tensor:
-    """-log p(target) in nats, float32 [N]; logits [N, V], targets int64 [N]. Gradients pass where they are on."""
+    """-log p(target) in nats, float32 [N]; logits [N, V], targets int64 [N]. Gradients flow if enabled."""
     return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
@@ -58,7 +58,7 @@ def kl_divergence(donor: Tensor, other: Tensor) -> Tensor:
 
 
 def same_top(one: Tensor, other: Tensor) -> Tensor:
-    """Whether both hold the same token likeliest, bool [N]; logits or log-probabilities [N, V] each."""
+    """Whether both have the same most likely token, bool [N]; logits or log-probabilities [N, V] each."""
     return one.argmax(-1) == other.argmax(-1)
 
 
@@ -83,15 +83,15 @@ def summed_loss(model: PreTrainedModel, batch: Batch) -> tuple[Tensor, int]:
 
 
 def by_sequence(rows: Tensor, values: Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """float64 sums and int64 numbers of `values` [N] of each of `count` sequences; rows: int64 [N], whose each is."""
+    """float64 sums and int64 counts of `values` [N] for each of `count` sequences; rows: int64 [N], their sequences."""
     where = rows.cpu().numpy()
     sums = np.bincount(where, weights=values.detach().cpu().double().numpy(), minlength=count)
     return sums, np.bincount(where, minlength=count)
 
 
 class DonorPredictions(NamedTuple):
-    """The donor's predictions at the N places of a batch that predict a token that counts, for many models to be held
-    against.
+    """The donor's predictions at the N positions of a batch that predict a token that counts, for comparison with many
+    models.
 
     `places`: int64 [N] into B * T; `rows`, `targets`: int64 [N]; `probabilities`: float32 [N, V]; `plogp`: float32 [N],
     the sum of p log p, which is minus the entropy.
@@ -105,7 +105,7 @@ class DonorPredictions(NamedTuple):
 
 
 PIECE_VALUES = 2**21
-"""Logits that are normalised at a time where the same ones are read several times: they stay in a CPU's cache."""
+"""Logits normalised at a time when they are read several times: they stay in a CPU's cache."""
 
 
 def donor_predictions(logits: Tensor, ids: Tensor, mask: Tensor) -> tuple[DonorPredictions, np.ndarray]:
@@ -136,5 +136,5 @@ def against_donor(logits: Tensor, donor: DonorPredictions) -> tuple[np.ndarray, 
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """float32 log-probabilities [N, V] of logits [N, V], to be read token by token."""
+    """float32 log-probabilities [N, V] of logits [N, V], for reading token by token."""
     return logits.float().log_softmax(-1)

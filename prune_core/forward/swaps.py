@@ -1,4 +1,4 @@
-"""A layer made to run otherwise for a while: with another forward, or with other weights."""
+"""A layer temporarily run differently: with another forward, or with other weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def swap_forward(layer: nn.Module, forward: Callable[..., Any]) -> Callable[[], None]:
-    """Makes `layer` run `forward` until the returned function is called. A forward that others put there comes back."""
+    """Makes `layer` run `forward` until the returned function is called. A forward set by someone else is restored."""
     before = vars(layer).get("forward")
     layer.forward = forward
 

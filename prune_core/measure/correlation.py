@@ -11,7 +11,7 @@ from prune_core.schema.measures import LayerStats, alike
 
 Damage = Literal["loss", "kl"]
 FEWEST = 3
-"""A rank correlation of fewer blocks than this says nothing."""
+"""A rank correlation over fewer blocks than this is meaningless."""
 
 
 @dataclass(frozen=True)

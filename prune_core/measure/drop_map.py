@@ -1,9 +1,9 @@
 """The exact drop map: the measured loss, and KL to the donor, without every contiguous block of layers.
 
-Dropping block [i, j) is taking the donor's state i on to layer j. So one pass keeps the donor's states, and every
-block runs only the layers above it: L (L^2 - 1) / 6 layer runs, half of what running each pruned model anew takes. A
+Dropping block [i, j) feeds the donor's state i to layer j. So one pass keeps the donor's states, and every
+block runs only the layers above it: L (L^2 - 1) / 6 layer runs, half of what running each pruned model in full takes. A
 few sequences at a time go through all blocks, so that memory stays small, activations stay in the processor's cache,
-and the map is complete, only noisy, after the first of them.
+and the map is complete, if noisy, after the first of them.
 """
 
 import time
@@ -23,13 +23,13 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.progress import Progress, Silent
 
 CPU_TOKENS, GPU_TOKENS = 512, 8192
-"""Tokens that go through the layers together, at most: on a CPU few, so that activations stay in its cache."""
+"""At most this many tokens go through the layers together: few on a CPU, so that activations stay in its cache."""
 
 CHUNK_VALUES = 2**27
-"""At most so many values of the donor's probabilities are kept (512 MiB), unless one sequence alone has more."""
+"""At most this many values of the donor's probabilities are kept (512 MiB), unless one sequence alone has more."""
 
 CHUNKS = 4
-"""A short text goes through in this many chunks still, so that a first map is there early."""
+"""Even a short text is split into this many chunks, so that a first map is there early."""
 
 
 def measure_drops(
@@ -41,7 +41,7 @@ def measure_drops(
 ) -> DropMap:
     """The drop map over the sequences of `batches` (right padding), regrouped into chunks that go through together.
 
-    `keep` is called with the map so far after each chunk; `start` is such a map over the same text, gone on with.
+    `keep` is called with the map so far after each chunk; `start` is such a map over the same text, to resume from.
     Results do not depend on batches and chunks. Log likelihoods are float32, sums float64. A block whose loss overflows
     is NaN. Raises UserError where the donor's own loss is not finite.
     """
@@ -96,9 +96,9 @@ def _most_tokens(model: PreTrainedModel, texts: list[Tensor]) -> int:
 
 
 def _chunks(texts: list[Tensor], done: set[int], most: int) -> list[list[int]]:
-    """Places of the sequences that are not `done`, in chunks of like length: at most `most` tokens, or one sequence.
+    """Places of the sequences that are not `done`, in chunks of similar length: at most `most` tokens, or one sequence.
 
-    The chunks are shuffled (always alike), so that the first maps are not of short texts only.
+    The chunks are shuffled (always the same way), so that the first maps do not cover only short texts.
     """
     left = [place for place in range(len(texts)) if place not in done]
     chunks = [[left[k] for k in group] for group in shortest_first([len(texts[place]) for place in left], most)]

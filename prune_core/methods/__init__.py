@@ -1,4 +1,4 @@
-"""How layers are chosen: one small file a method, all listed here. base.py says what a method is."""
+"""How layers are chosen: one small file per method, all listed here. base.py defines what a method is."""
 
 from typing import TYPE_CHECKING, Union
 
@@ -34,12 +34,12 @@ METHODS: tuple[type[Method], ...] = (
     EvenlySpaced,
     RandomLayers,
 )
-"""Every method there is, in the order that menus show them."""
+"""All methods, in the order that menus show them."""
 
 if TYPE_CHECKING:
     AnyMethod = Method
 else:
-    AnyMethod = Union[METHODS]  # noqa: UP007  # made from a tuple; JSON tells them apart by their class names
+    AnyMethod = Union[METHODS]  # noqa: UP007  # built from a tuple; JSON tells them apart by class name
 
 __all__ = [
     "METHODS", "AnyMethod", "Evidence", "Measured", "Method", "Setting", "Step",
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def method_named(name: str) -> Method:
-    """The method called `name`, with its default settings. UserError where there is none."""
+    """The method called `name`, with its default settings. UserError if there is none."""
     for method in METHODS:
         if method.name == name:
             return method()

@@ -1,7 +1,7 @@
 """What every method is: a frozen dataclass whose fields are its settings, with `plan(evidence, budget) -> Plan`.
 
-Methods choose, they never touch weights. They know layers by number and ask `Evidence` for what was, or is to be,
-measured. No torch here: the pages plan again by themselves each time a slider moves.
+Methods choose; they never touch weights. They know layers by number and ask `Evidence` for what was, or is to be,
+measured. No torch here: the pages plan again in their own process each time a slider moves.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ Needs = Literal["nothing", "similarity", "search"]
 
 @dataclass(frozen=True)
 class Step:
-    """One plan that a method looked at, its score, and whether the method took it."""
+    """One plan that a method evaluated, its score, and whether the method accepted it."""
 
     plan: Plan
     score: float
@@ -29,7 +29,7 @@ class Step:
 
 
 class Evidence(Protocol):
-    """What methods go by. Searches have plans measured on the calibration text; every measurement is kept."""
+    """What methods base their choice on. Searches have plans measured on calibration text; measurements are kept."""
 
     @property
     def num_layers(self) -> int: ...
@@ -62,11 +62,11 @@ class Evidence(Protocol):
         ...
 
     def settle(self, plan: Plan) -> None:
-        """Say that most plans to come begin like this one, from the first layer up, so that they can start from it."""
+        """Announce that most later plans share this one's lower layers and can start from its states."""
         ...
 
     def expect(self, stage: str, plans: int) -> None:
-        """Say for the progress display what begins now, and how many plans it measures at most."""
+        """Tell the progress display what begins now, and how many plans it measures at most."""
         ...
 
     def record(self, step: Step) -> None:
@@ -87,7 +87,7 @@ class Measured:
     @property
     def stats(self) -> LayerStats:
         if self.layer_stats is None:
-            raise UserError("Nothing was measured yet: measure the layers first.")
+            raise UserError("Nothing has been measured yet: measure the layers first.")
         return self.layer_stats
 
     def loss(self, plan: Plan) -> float:
@@ -120,8 +120,8 @@ class Measured:
 class Method(ABC):
     """A way to choose layers. Subclasses are frozen dataclasses; each field, made by `setting`, is a setting.
 
-    `needs` is what `plan` asks of its evidence: "nothing", the "similarity" maps, or a "search" on the loaded model.
-    `budget_optional` methods decide by a threshold how much to remove; the others must be told.
+    `needs` is what `plan` requires from its evidence: "nothing", the "similarity" maps, or a "search" on the loaded
+    model. `budget_optional` methods can let a threshold decide how much to remove; the others need a budget.
     """
 
     name: ClassVar[str]
@@ -143,7 +143,7 @@ class Method(ABC):
         """
         layers = evidence.num_layers
         if budget is None and not self.budget_optional:
-            raise UserError(f"{self.label} has to be told how many layers to remove: give a budget of 1 or more.")
+            raise UserError(f"{self.label} needs to know how many layers to remove: give a budget of 1 or more.")
         if budget is not None and not 0 <= budget < layers:
             raise UserError(
                 f"A budget of {budget} cannot be cut from {layers} layers: choose one from 0 to {layers - 1}."
@@ -162,7 +162,7 @@ class Method(ABC):
         return getattr(self, "samples", None)
 
     def at_budget(self) -> Self:
-        """This method with the setting that lets it meet any budget exactly; most do so anyway."""
+        """This method with the setting that lets it meet any budget exactly; most do anyway."""
         return self
 
 
@@ -177,7 +177,7 @@ def setting(
     most: float | None = None,
     step: float | None = None,
 ) -> Any:
-    """A dataclass field that is a setting: forms, command line and JSON all go by it."""
+    """A dataclass field that is a setting: forms, command line and JSON are all built from it."""
     return field(default=default, metadata={"label": label, "help": help, "least": least, "most": most, "step": step})
 
 
@@ -189,7 +189,7 @@ def check_settings(method: Method) -> None:
         too_high = value is not None and most is not None and value > most
         if too_low or too_high:
             ends = f"{least} or more" if most is None else f"from {least} to {most}"
-            raise UserError(f"{method.label}: {each.metadata['label']} is {value}, choose {ends}.")
+            raise UserError(f"{method.label}: {each.metadata['label']} is {value}: choose {ends}.")
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def unprotected(evidence: Evidence, label: str, budget: int, first: int, last: i
 
 
 def drop_lowest(evidence: Evidence, layers: Sequence[int], scores: Sequence[float], budget: int) -> Plan:
-    """Drop the `budget` layers of the lowest score (the lower layer of equal ones); each layer is recorded.
+    """Drop the `budget` layers with the lowest scores (the lower layer wins a tie); each layer is recorded.
 
     scores: one for each of `layers`.
     """

@@ -1,4 +1,4 @@
-"""Cuts that look at nothing: what every method has to beat."""
+"""Cuts that ignore the model: the baselines every method has to beat."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class RandomLayers(Method):
 
     protect_first: int = setting(0, "Protected first layers", "These are never dropped.", 0, 1000)
     protect_last: int = setting(0, "Protected last layers", "These are never dropped.", 0, 1000)
-    seed: int = setting(0, "Seed", "The same seed draws the same layers.", 0, 2**31 - 1)
+    seed: int = setting(0, "Seed", "The same seed gives the same layers.", 0, 2**31 - 1)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers = unprotected(evidence, self.label, budget or 0, self.protect_first, self.protect_last)
@@ -45,12 +45,12 @@ class RandomLayers(Method):
 
 @dataclass(frozen=True)
 class EvenlySpaced(Method):
-    """n layers at even distances between the protected first and last ones."""
+    """n evenly spaced layers between the protected first and last ones."""
 
     name = "even"
     label = "Evenly spaced layers"
     source = "baseline"
-    what = "Drops layers at even distances, with the first and last ones protected."
+    what = "Drops evenly spaced layers, with the first and last ones protected."
     needs = "nothing"
 
     protect_first: int = setting(1, "Protected first layers", "These are never dropped.", 0, 1000)

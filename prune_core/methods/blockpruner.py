@@ -1,4 +1,4 @@
-"""BlockPruner (Zhong et al., arXiv 2406.10594): drop one attention or MLP after the other, the one missed least."""
+"""BlockPruner (Zhong et al., arXiv 2406.10594): drop attentions and MLPs one by one, always the least needed one."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class BlockPruner(Method):
     label = "BlockPruner"
     source = "arXiv 2406.10594"
     what = (
-        "Drops one attention or MLP at a time, the one whose removal raises the loss least: two for each layer of the "
-        "budget. A layer that loses both is gone; one that loses half stays, with zero weights, no smaller or faster."
+        "Drops one attention or MLP at a time, the one whose removal raises the loss least: two per layer of the "
+        "budget. A layer that loses both is removed; one that loses only one keeps zeros there, no smaller or faster."
     )
     needs = "search"
     score = "loss without the part"
 
-    samples: int = setting(128, "Texts", "How many calibration texts the loss is measured on.", 1, 4096)
+    samples: int = setting(128, "Texts", "Calibration texts on which the loss is measured.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers, rounds = evidence.num_layers, 2 * (budget or 0)

@@ -11,9 +11,9 @@ from prune_core.schema.plan import Plan, drop_plan
 
 
 def most_alike_block(evidence: Evidence, measure: str, size: int) -> Plan:
-    """Drop [l, l + size), l = argmax of the likeness of states l and l + size, over l = 0..L - size.
+    """Drop [l, l + size), l = argmax of the similarity of states l and l + size, over l = 0..L - size.
 
-    The state above the last layer is taken before the final norm, like all others.
+    The state after the last layer is taken before the final norm, like all others.
     """
     along = np.diagonal(evidence.stats.values[measure], offset=size)  # [L - size + 1]
     return drop_block(evidence, along.tolist(), size, int(np.argmax(alike(measure, along))))
@@ -42,11 +42,11 @@ class BlockDistance(Method):
     name = "block_distance"
     label = "Block angular distance"
     source = "arXiv 2403.17887"
-    what = "Drops the block whose input and output lie at the smallest angle."
+    what = "Drops the block with the smallest angle between its input and output."
     needs = "similarity"
     score = "angular distance of the block's ends"
 
-    tokens: Literal["last", "all"] = setting("last", "Tokens", "The paper's is the last token of each text.")
+    tokens: Literal["last", "all"] = setting("last", "Tokens", "The paper uses the last token of each text.")
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         return most_alike_block(evidence, "angular_last" if self.tokens == "last" else "angular", budget or 0)
@@ -54,16 +54,16 @@ class BlockDistance(Method):
 
 @dataclass(frozen=True)
 class AlikeBlock(Method):
-    """The block whose ends are most alike by a measure of one's own choice; CKA is the one that no paper's rule has."""
+    """The block whose ends are most alike by a measure of your choice; no paper's rule uses CKA."""
 
     name = "alike_block"
     label = "Most alike block"
     source = "arXiv 2010.15327"
     what = "Drops the block whose input and output are most alike by the chosen measure."
     needs = "similarity"
-    score = "likeness of the block's ends"
+    score = "similarity of the block's ends"
 
-    measure: Literal["cka", "cosine", "angular", "angular_last"] = setting("cka", "Measure", "What is compared.")
+    measure: Literal["cka", "cosine", "angular", "angular_last"] = setting("cka", "Measure", "How ends are compared.")
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         return most_alike_block(evidence, self.measure, budget or 0)

@@ -14,17 +14,17 @@ Gone = frozenset[int]
 """A search point: the layers that are dropped, always as many as the budget."""
 
 TRIES = 50
-"""Mutations drawn for each child wanted; a small model has few different children."""
+"""Mutations drawn per child wanted, since a small model has few distinct children."""
 
 
 @dataclass(frozen=True)
 class EvoPress(Method):
-    """(1 + offspring) search with the fitness KL(donor || cut model). A mutation switches layers: some dropped ones
-    come back and as many others go. Children are weeded out on few tokens, then the survivors and their parent
+    """(1 + offspring) search with the fitness KL(donor || cut model). A mutation swaps layers: some dropped ones
+    come back and as many others go. Children are screened on few tokens, then the survivors and their parent
     (elitism) compete on more.
 
-    Whole layers are dropped, where the released code by default drops attention and MLP apart. Each stage always uses
-    the same first tokens, where the paper draws new ones each time: so what was measured once need not be again.
+    Whole layers are dropped, whereas the released code by default drops attention and MLP separately. Each stage always
+    uses the same first tokens, whereas the paper draws new ones each time, so that no measurement is repeated.
     """
 
     name = "evopress"
@@ -36,13 +36,13 @@ class EvoPress(Method):
 
     generations: int | None = setting(None, "Generations", "Empty: n (L - n) / 1.5, as published.", 0, 10000)
     offspring: int = setting(32, "Children", "Mutations of the parent in each generation.", 1, 1024)
-    initial: int = setting(64, "First candidates", "Random cuts of which the best is the first parent.", 1, 4096)
+    initial: int = setting(64, "First candidates", "Random cuts; the best one is the first parent.", 1, 4096)
     survivors: int = setting(2, "Survivors", "Children that reach the second stage.", 1, 64)
-    max_switches: int = setting(3, "Switches at most", "Layers exchanged by one mutation.", 1, 64)
+    max_switches: int = setting(3, "Max swaps", "Most layers one mutation swaps.", 1, 64)
     first_tokens: int = setting(2048, "Tokens, first stage", "Also for the first candidates.", 1, 10_000_000)
-    tokens: int = setting(32768, "Tokens, second stage", "At most all of the calibration text.", 1, 100_000_000)
-    samples: int = setting(256, "Texts", "How many calibration texts there are to measure on.", 1, 65536)
-    seed: int = setting(0, "Seed", "The same seed draws the same candidates.", 0, 2**31 - 1)
+    tokens: int = setting(32768, "Tokens, second stage", "At most the whole calibration text.", 1, 100_000_000)
+    samples: int = setting(256, "Texts", "Calibration texts to measure on.", 1, 65536)
+    seed: int = setting(0, "Seed", "The same seed gives the same candidates.", 0, 2**31 - 1)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers, size = evidence.num_layers, budget or 0
@@ -72,7 +72,7 @@ class EvoPress(Method):
         evidence.record(Step(drop_plan(evidence.num_layers, list(point)), score, accepted, note))
 
     def _mutation(self, random: np.random.Generator, layers: int, parent: Gone) -> Gone:
-        """`parent` after a few switches: the smaller of two draws from 1..max_switches, so that one is likeliest."""
+        """`parent` after a few swaps: the smaller of two draws from 1..max_switches, so that one is most likely."""
         gone = parent
         for _ in range(int(random.integers(1, self.max_switches + 1, size=2).min())):
             back, out = random.choice(sorted(gone)), random.choice(sorted(set(range(layers)) - gone))
@@ -85,7 +85,7 @@ def _draw(random: np.random.Generator, layers: int, size: int) -> Gone:
 
 
 def _distinct(wanted: int, there_are: int, known: Collection[Gone], make: Callable[[], Gone]) -> list[Gone]:
-    """Up to `wanted` different points that are not `known`, in the order drawn; fewer where chance finds no more."""
+    """Up to `wanted` distinct points that are not `known`, in the order drawn; fewer if sampling finds no more."""
     found: dict[Gone, None] = {}
     for _ in range(TRIES * wanted):
         if len(found) >= min(wanted, there_are):

@@ -1,4 +1,4 @@
-"""LaCo, Layer Collapse (Yang, Cao and Zhao, arXiv 2402.11187): merge following layers into one, from the top down."""
+"""LaCo, Layer Collapse (Yang, Cao and Zhao, arXiv 2402.11187): merge consecutive layers into one, from the top down."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Merge, Plan
 
 Layer = dict[int, int]
-"""A layer of the model as it stands: how often it holds each donor layer's weights. The lowest of them is its base."""
+"""A layer of the current model: how often it holds each donor layer's weights. The lowest of them is its base."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class LaCo(Method):
     """Algorithm 1 of the paper: at base l, merge the C - 1 layers above; keep the merge when the mean cosine of the
     last hidden state with the donor's exceeds T, and go I layers down, else one.
 
-    With a budget the search ends once so many layers are gone (the last merge takes only what is left of it); with
-    the threshold left open it is the highest one that meets the budget. A merge may take in an earlier one. The paper's
+    With a budget the search ends once that many layers are gone (the last merge takes only what is left of it); a
+    threshold left empty becomes the highest one that meets the budget. A merge may absorb an earlier one. The paper's
     rule for a base beyond the top is not needed: a base only goes down.
     """
 
@@ -39,9 +39,9 @@ class LaCo(Method):
         },
     }  # fmt: skip
 
-    span: int = setting(4, "Layers per merge (C)", "How many layers become one, the base included.", 2, 64)
-    lowest: int = setting(1, "Lowest layer (L)", "No layer below is merged into.", 0, 1000)
-    highest: int | None = setting(None, "Highest layer (H)", "Merging begins C below it; empty: the top.", 2, 1000)
+    span: int = setting(4, "Layers per merge (C)", "How many layers become one, including the base.", 2, 64)
+    lowest: int = setting(1, "Lowest layer (L)", "No layer below this one is merged into.", 0, 1000)
+    highest: int | None = setting(None, "Highest layer (H)", "Merging starts C below it; empty: the top.", 2, 1000)
     interval: int = setting(2, "Interval (I)", "How far the base goes down after a merge.", 1, 64)
     threshold: float | None = setting(
         0.65, "Threshold (T)", "Similarity a merge must exceed; empty: the highest that meets the budget.", -1, 1, 0.01
@@ -49,10 +49,10 @@ class LaCo(Method):
     rule: Literal["rdsc", "telescoped"] = setting(
         "rdsc",
         "Merge rule",
-        "rdsc: the paper's, the base plus all differences from it. telescoped: what the released code computes, "
+        "rdsc: the paper's rule, the base plus all differences from it. telescoped: what the released code computes, "
         "the last layer's weights with the base's norms.",
     )
-    samples: int = setting(10, "Texts", "How many calibration texts the similarity is averaged over.", 1, 4096)
+    samples: int = setting(10, "Texts", "Calibration texts over which the similarity is averaged.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         return decide(evidence, self.label, self.threshold, budget, lambda t: self._search(evidence, t, budget))
@@ -82,11 +82,11 @@ class LaCo(Method):
     def _first_base(self, depth: int) -> int:
         highest = depth if self.highest is None else self.highest
         if highest > depth:
-            raise UserError(f"LaCo's highest layer (H) is {highest} and the model has {depth} layers: lower it.")
+            raise UserError(f"LaCo's highest layer (H) is {highest}, but the model has {depth} layers: lower it.")
         if highest - self.span < self.lowest:
             raise UserError(
-                f"LaCo finds no layer to merge into: merging {self.span} layers below layer {highest} begins at "
-                f"layer {highest - self.span} and the lowest is {self.lowest}; lower C or L."
+                f"LaCo finds no layer to merge into: merging {self.span} layers below layer {highest} starts at "
+                f"layer {highest - self.span}, but the lowest is {self.lowest}; lower C or L."
             )
         return highest - self.span
 

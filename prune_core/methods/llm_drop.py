@@ -18,8 +18,8 @@ class LLMDrop(Method):
     label = "LLM-Drop"
     source = "arXiv 2406.15786"
     what = (
-        "Drops the attention (or the MLP) of as many layers as the budget says, those that change the hidden state "
-        "least; 'joint' drops twice as many, of both kinds. A layer that loses half stays, with zero weights, no "
+        "Drops the attention (or the MLP) of as many layers as the budget says, where it changes the hidden state "
+        "least; 'joint' drops twice as many parts, of both kinds. A layer that loses one part keeps zeros there, no "
         "smaller or faster."
     )
     needs = "search"
@@ -28,7 +28,7 @@ class LLMDrop(Method):
     part: Literal["attention", "mlp", "joint"] = setting(
         "attention", "Part", "Which part of the layers is dropped; joint: whichever matters least."
     )
-    samples: int = setting(256, "Texts", "How many calibration texts the cosines are measured on.", 1, 4096)
+    samples: int = setting(256, "Texts", "Calibration texts on which the cosines are measured.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers, wanted = evidence.num_layers, (2 if self.part == "joint" else 1) * (budget or 0)

@@ -1,4 +1,4 @@
-"""The settings of a method as data: what forms, the command line and help texts are made from."""
+"""The settings of a method as data: what forms, the command line and help texts are built from."""
 
 import typing
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from prune_core.methods.base import Method
 from prune_core.schema.errors import UserError
 
 EMPTY = ("", "none", "auto")
-"""How an open setting is written in words."""
+"""How to leave a setting empty on the command line."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of a method. `kind` is int, float or str; `choices` are all values where there are only a few.
+    """One field of a method. `kind` is int, float or str; `choices` lists the values if there are only a few.
 
-    `optional` ones may be None, which their help explains. `least`, `most` and `step` are None where there is no limit.
+    `optional` ones may be None, which their help explains. `least`, `most` and `step` are None if there is no limit.
     """
 
     name: str
@@ -40,7 +40,7 @@ def settings_of(method: type[Method]) -> tuple[Setting, ...]:
 def with_words(method: Method, words: Mapping[str, str]) -> Method:
     """`method` with settings changed as written, for example {"threshold": "0.7", "rule": "telescoped"}.
 
-    Raises UserError for a setting that there is not, and for a value that does not fit.
+    Raises UserError for an unknown setting and for an invalid value.
     """
     known = {each.name: each for each in settings_of(type(method))}
     values = {name: getattr(method, name) for name in known}
@@ -53,13 +53,13 @@ def with_words(method: Method, words: Mapping[str, str]) -> Method:
 
 
 def from_words(method: Method, pairs: Sequence[str], budget: int | None) -> Method:
-    """`method` as a command line gives it: settings as "name=value". With a budget, a threshold that is not given is
-    left to be found."""
+    """`method` as given on a command line: settings as "name=value". With a budget, a threshold that is not given is
+    found by the search."""
     words = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise UserError(f"'{pair}' sets nothing: write a setting as name=value, such as threshold=0.7.")
+            raise UserError(f"'{pair}' is not a setting: write name=value, such as threshold=0.7.")
         words[name.strip()] = text
     return with_words(method if budget is None or "threshold" in words else method.at_budget(), words)
 
@@ -78,9 +78,9 @@ def _value(method: Method, setting: Setting, text: str) -> Any:
     if setting.optional and text.lower() in EMPTY:
         return None
     if setting.choices and text not in setting.choices:
-        raise UserError(f"{method.label}: {setting.name} is '{text}', choose one of {', '.join(setting.choices)}.")
+        raise UserError(f"{method.label}: {setting.name} is '{text}': choose one of {', '.join(setting.choices)}.")
     try:
         return setting.kind(text)
     except ValueError:
         wanted = "a whole number" if setting.kind is int else "a number"
-        raise UserError(f"{method.label}: {setting.name} is '{text}', give {wanted}.") from None
+        raise UserError(f"{method.label}: {setting.name} is '{text}': give {wanted}.") from None

@@ -19,7 +19,7 @@ class ShortenedTaylor(Method):
 
     protect_first: int = setting(4, "Protected first layers", "These are never dropped.", 0, 1000)
     protect_last: int = setting(2, "Protected last layers", "These are never dropped.", 0, 1000)
-    samples: int = setting(10, "Texts", "How many calibration texts the gradient is taken on.", 1, 4096)
+    samples: int = setting(10, "Texts", "Calibration texts on which the gradient is taken.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers = unprotected(evidence, self.label, budget or 0, self.protect_first, self.protect_last)
@@ -36,13 +36,13 @@ class ShortenedLoss(Method):
     name = "shortened_loss"
     label = "Shortened LLaMA (PPL)"
     source = "arXiv 2402.02834"
-    what = "Drops the layers without which, one at a time, the loss is lowest."
+    what = "Drops the layers whose removal, one at a time, raises the loss least."
     needs = "search"
     score = "loss without the layer"
 
     protect_first: int = setting(0, "Protected first layers", "These are never dropped.", 0, 1000)
     protect_last: int = setting(0, "Protected last layers", "These are never dropped.", 0, 1000)
-    samples: int = setting(10, "Texts", "How many calibration texts the loss is measured on.", 1, 4096)
+    samples: int = setting(10, "Texts", "Calibration texts on which the loss is measured.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         layers = unprotected(evidence, self.label, budget or 0, self.protect_first, self.protect_last)

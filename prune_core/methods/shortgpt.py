@@ -9,7 +9,7 @@ from prune_core.schema.plan import Plan
 
 @dataclass(frozen=True)
 class ShortGPT(Method):
-    """Block Influence: BI_l = 1 - mean cos(x_l, x_{l+1}) over tokens; the layers of the lowest BI go, all at once."""
+    """Block Influence: BI_l = 1 - mean cos(x_l, x_{l+1}) over tokens; the layers with the lowest BI go, all at once."""
 
     name = "shortgpt"
     label = "ShortGPT (Block Influence)"

@@ -1,4 +1,4 @@
-"""SLEB (Song et al., arXiv 2402.09025): drop one layer after the other, each time the one that is missed least."""
+"""SLEB (Song et al., arXiv 2402.09025): drop layers one by one, each time the least needed one."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from prune_core.schema.plan import Plan, drop_plan
 
 @dataclass(frozen=True)
 class SLEB(Method):
-    """Greedy: in each round the layer whose removal from the model as it stands gives the lowest loss goes.
+    """Greedy: in each round, remove the layer whose removal from the current model gives the lowest loss.
 
     The released code protects the first and the last remaining layer in each round; here the donor's first and last are
     protected throughout, which is the same, since neither can go.
@@ -23,7 +23,7 @@ class SLEB(Method):
 
     protect_first: int = setting(1, "Protected first layers", "These are never dropped.", 0, 1000)
     protect_last: int = setting(1, "Protected last layers", "These are never dropped.", 0, 1000)
-    samples: int = setting(128, "Texts", "How many calibration texts the loss is measured on.", 1, 4096)
+    samples: int = setting(128, "Texts", "Calibration texts on which the loss is measured.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         rounds = budget or 0

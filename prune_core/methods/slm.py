@@ -1,4 +1,4 @@
-"""SLM, sliding layer merging (arXiv 2502.19159): a window grows downwards while merging it does little harm."""
+"""SLM, sliding layer merging (arXiv 2502.19159): a window grows downwards as long as merging it does little harm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,18 +13,18 @@ from prune_core.schema.plan import Merge, Plan
 @dataclass(frozen=True)
 class SlidingLayerMerging(Method):
     """Below the protected last layers, merge a window [low, high] into its lowest layer; while the mean cosine of the
-    last hidden state with the donor's is at least T the window grows by one layer down, else it is kept without that
-    layer and the next window begins there.
+    last hidden state with the donor's is at least T, the window grows down by one layer; otherwise it is kept without
+    that layer and the next window begins there.
 
-    The window that reaches layer 0 is kept too (the released code forgets it), and windows of one layer, which the code
-    evaluates after each merge, are not. With a budget the search ends once so many layers are gone; with the threshold
-    left open it is the highest one that meets the budget.
+    The window that reaches layer 0 is kept too (the released code forgets it); windows of one layer, which the code
+    evaluates after each merge, are skipped. With a budget the search ends once that many layers are gone; a threshold
+    left empty becomes the highest one that meets the budget.
     """
 
     name = "slm"
     label = "Sliding layer merging"
     source = "arXiv 2502.19159"
-    what = "Merges runs of layers, each as long as the output stays similar to the donor's."
+    what = "Merges runs of layers, each extended as long as the output stays similar to the donor's."
     needs = "search"
     score = "similarity of the last hidden state to the donor's"
     budget_optional = True
@@ -40,11 +40,11 @@ class SlidingLayerMerging(Method):
     rule: Literal["rdsc", "telescoped"] = setting(
         "rdsc",
         "Merge rule",
-        "rdsc: the paper's, the base plus all differences from it. telescoped: what the released code computes, "
+        "rdsc: the paper's rule, the base plus all differences from it. telescoped: what the released code computes, "
         "the last layer's weights with the base's norms.",
     )
     protect_last: int = setting(1, "Protected last layers", "These are never merged.", 0, 1000)
-    samples: int = setting(10, "Texts", "How many calibration texts the similarity is averaged over.", 1, 4096)
+    samples: int = setting(10, "Texts", "Calibration texts over which the similarity is averaged.", 1, 4096)
 
     def choose(self, evidence: Evidence, budget: int | None) -> Plan:
         if evidence.num_layers - self.protect_last < 2:
@@ -74,6 +74,6 @@ class SlidingLayerMerging(Method):
         return Trial(self._with_window(kept, low + 1, high), steps)
 
     def _with_window(self, kept: Plan, low: int, high: int) -> Plan:
-        """`kept` and the merge of layers low..high into `low`; no merge where that is one layer."""
+        """`kept` and the merge of layers low..high into `low`; no merge if that is one layer."""
         merge = (Merge(low, tuple(range(low + 1, high + 1)), self.rule),) if low < high else ()
         return replace(kept, edits=kept.edits + merge)

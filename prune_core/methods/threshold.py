@@ -8,11 +8,11 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Plan
 
 CLOSE = 1e-4
-"""Thresholds nearer than this are one: no calibration text tells them apart."""
+"""Thresholds closer than this count as equal: no calibration text tells them apart."""
 
 
 class Trial(NamedTuple):
-    """Where a search ended, and the plans that it looked at on the way."""
+    """Where a search ended, and the plans that it evaluated on the way."""
 
     plan: Plan
     steps: list[Step]
@@ -21,9 +21,9 @@ class Trial(NamedTuple):
 def decide(
     evidence: Evidence, label: str, threshold: float | None, budget: int | None, attempt: Callable[[float], Trial]
 ) -> Plan:
-    """The plan of `attempt` at `threshold`, or at the highest threshold that removes `budget` layers where it is None.
+    """The plan of `attempt` at `threshold`, or, if that is None, at the highest threshold that removes `budget` layers.
 
-    `attempt` must stop once `budget` layers are gone. The steps of the search that counts are recorded.
+    `attempt` must stop once `budget` layers are gone. Only the deciding search's steps are recorded.
     """
     if threshold is not None:
         trial = attempt(threshold)
@@ -37,7 +37,7 @@ def decide(
 
 
 def words(threshold: float, digits: int = 4) -> str:
-    """A threshold of similarity for reading; no similarity is below -1."""
+    """A similarity threshold in words; no similarity is below -1."""
     return f"threshold {threshold:.{digits}f}" if threshold > -1 else "any similarity"
 
 

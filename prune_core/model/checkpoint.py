@@ -1,7 +1,7 @@
 """What a checkpoint holds, read from its metadata: a local folder, or a repository on the Hugging Face hub.
 
-A hub repository that the local cache holds in full is read there and needs no network; else its metadata is asked for,
-and `fetch` downloads it.
+A hub repository that is complete in the local cache is read from there without the network; otherwise its metadata is
+requested, and `fetch` downloads it.
 """
 
 import json
@@ -28,7 +28,7 @@ MAX_HEADER_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Metadata:
-    """A checkpoint's config.json, and how many weights its files hold in which dtype (safetensors names: "BF16")."""
+    """A checkpoint's config.json, and how many weights its files hold in each dtype (safetensors names: "BF16")."""
 
     config: dict[str, Any]
     weights: dict[str, int]
@@ -45,19 +45,19 @@ class Metadata:
         known = [name for name in DTYPES if self.weights.get(name)]
         if not known:
             kinds = ", ".join(self.weights) or "nothing"
-            raise UserError(f"{self.where} stores {kinds}, no plain float weights: use an unquantised checkpoint.")
+            raise UserError(f"{self.where} stores {kinds}, not plain float weights: use an unquantised checkpoint.")
         return DTYPES[max(known, key=lambda name: self.weights[name])]
 
 
 def resolve(ref: ModelRef) -> str:
-    """The local folder of "demo" as an absolute path; any other path as it is, "~" expanded."""
+    """The local folder of "demo" as an absolute path; any other path unchanged, with "~" expanded."""
     if ref.path == "demo":
         return str(demo.DEMO_MODEL)
     return str(given_path(ref.path)) if ref.path.startswith("~") or "\0" in ref.path else ref.path
 
 
 def metadata(ref: ModelRef) -> Metadata:
-    """The metadata of `ref`; every file of a local checkpoint is checked to be whole. UserError says what is wrong."""
+    """The metadata of `ref`; local checkpoint files are checked to be complete. UserError says what is wrong."""
     folder = local_folder(ref)
     if folder is not None:
         return Metadata(_read_json(folder / "config.json"), _local_weights(folder), str(folder))
@@ -67,7 +67,7 @@ def metadata(ref: ModelRef) -> Metadata:
 
 
 def fetch(ref: ModelRef, progress: Progress) -> Path:
-    """The folder that holds the checkpoint, downloaded file by file where needed."""
+    """The folder that holds the checkpoint, downloaded file by file if needed."""
     folder = local_folder(ref)
     if folder is not None:
         return folder
@@ -80,7 +80,7 @@ def fetch(ref: ModelRef, progress: Progress) -> Path:
 
 
 def local_folder(ref: ModelRef) -> Path | None:
-    """The folder of a local checkpoint or of a hub repository cached in full; None where only the hub has it.
+    """The folder of a local checkpoint or of a fully cached hub repository; None if only the Hub has it.
 
     A cached repository is used as it is: name a revision to get a newer one.
     """
@@ -116,7 +116,7 @@ def _weight_files(folder: Path) -> list[str]:
         try:
             return sorted(set(index["weight_map"].values()))
         except (KeyError, AttributeError) as error:
-            raise UserError(f"{folder / INDEX} has no weight_map: fetch the file again.") from error
+            raise UserError(f"{folder / INDEX} has no weight_map: download the file again.") from error
     return [WEIGHTS]
 
 
@@ -132,7 +132,7 @@ def _local_weights(folder: Path) -> dict[str, int]:
                 "convert them with save_pretrained(safe_serialization=True)."
             )
         else:
-            raise UserError(f"Folder {folder} lacks the weight file {name}: fetch the checkpoint again.")
+            raise UserError(f"Folder {folder} lacks the weight file {name}: download the checkpoint again.")
     return dict(total)
 
 
@@ -142,7 +142,9 @@ def _header(path: Path) -> Counter[str]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
-            raise UserError(f"{path} is broken or cut short: it is no whole safetensors file; fetch it again.")
+            raise UserError(
+                f"{path} is damaged or truncated: it is not a complete safetensors file; download it again."
+            )
         text = file.read(length)
     count: Counter[str] = Counter()
     end = 0
@@ -155,9 +157,11 @@ def _header(path: Path) -> Counter[str]:
                 count[entry["dtype"]] += values
                 end = max(end, entry["data_offsets"][1])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(f"{path} is broken: its safetensors header cannot be read; fetch the file again.") from error
+        raise UserError(
+            f"{path} is damaged: its safetensors header cannot be read; download the file again."
+        ) from error
     if 8 + length + end != size:
-        raise UserError(f"{path} is broken or cut short: {size} bytes where its header says {8 + length + end}.")
+        raise UserError(f"{path} is damaged or truncated: it has {size} bytes but its header says {8 + length + end}.")
     return count
 
 
@@ -165,7 +169,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}): fetch the file again.") from error
+        raise UserError(f"{path} is not valid JSON ({error}): download the file again.") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path} holds no JSON object: fetch the file again.")
+        raise UserError(f"{path} is not a JSON object: download the file again.")
     return found

@@ -8,11 +8,11 @@ import torch
 from prune_core.schema.errors import UserError
 
 HEADROOM = 1.2
-"""A model is loaded when its weights times this fit in free memory: activations and buffers need the rest."""
+"""A model is loaded only if its weights times this fit in free memory: activations and buffers need the rest."""
 
 
 def choose_device(asked: str) -> str:
-    """`asked`, or for "auto" the first of cuda, mps, cpu that is there. UserError for a device that is not there."""
+    """`asked`, or for "auto" the first available of cuda, mps, cpu. UserError for an unavailable device."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked == "auto":
         return next(name for name, found in there.items() if found)
@@ -26,8 +26,8 @@ def choose_device(asked: str) -> str:
 def choose_dtype(asked: str, stored: str, device: str) -> str:
     """`asked`, or for "auto" the checkpoint's own dtype on a GPU, and float32 on a CPU.
 
-    CPUs compute half precision slowly and small distances between layers drown in its rounding, so that bfloat16 has to
-    be asked for there. A GPU without bfloat16 gets float32.
+    CPUs compute half precision slowly, and its rounding swamps small distances between layers, so bfloat16 has to be
+    requested there. A GPU without bfloat16 gets float32.
     """
     if asked != "auto":
         return asked
@@ -37,7 +37,7 @@ def choose_dtype(asked: str, stored: str, device: str) -> str:
 
 
 def free_bytes(device: str) -> int:
-    """Free memory of `device` in bytes, counting what torch holds in reserve there, within a container's limit."""
+    """Free memory of `device` in bytes, including what torch holds in reserve, within a container's limit."""
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -49,7 +49,7 @@ def free_bytes(device: str) -> int:
 
 
 def _container_spare(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """What the container's memory limit leaves (cgroup v2); as good as endless where there is no limit."""
+    """What the container's memory limit leaves (cgroup v2); practically infinite if there is no limit."""
     try:
         limit, used = (cgroup / "memory.max").read_text().strip(), int((cgroup / "memory.current").read_text())
         reclaimable = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())

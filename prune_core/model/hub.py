@@ -1,4 +1,4 @@
-"""The Hugging Face hub: what a repository holds, its download, and one sentence for each way that it fails."""
+"""The Hugging Face Hub: what a repository holds, its download, and one clear sentence for each failure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def sizes(repository: str, revision: str | None) -> dict[str, int]:
 
 
 def download(repository: str, revision: str | None, names: list[str], progress: Progress) -> Path:
-    """The folder of the local cache that now holds the files `names`; each MiB is told to `progress`."""
+    """The folder of the local cache that now holds the files `names`; each MiB is reported to `progress`."""
     bar = _bar_class(progress)
     with hub_errors("model", repository):
         paths = [hf_hub_download(repository, name, revision=revision, tqdm_class=bar) for name in names]
@@ -37,7 +37,7 @@ def download(repository: str, revision: str | None, names: list[str], progress: 
 
 
 def cached(repository: str, revision: str | None) -> Path | None:
-    """The folder of the local cache for this revision, whole or not; None where there is none. Needs no network."""
+    """The folder of the local cache for this revision, complete or not; None if there is none. Needs no network."""
     try:
         return Path(snapshot_download(repository, revision=revision, local_files_only=True))
     except errors.LocalEntryNotFoundError:
@@ -48,24 +48,24 @@ def cached(repository: str, revision: str | None) -> Path | None:
 
 @contextmanager
 def hub_errors(kind: str, name: str) -> Iterator[None]:
-    """Turn what the hub's client raises into one sentence about the `kind` ("model", "dataset") called `name`."""
+    """Turn the exceptions of the Hub's client into one sentence about the `kind` ("model", "dataset") called `name`."""
     try:
         yield
     except errors.HFValidationError as error:
         raise UserError(f"{name!r} is neither a path nor a hub id: a hub id looks like owner/name.") from error
     except errors.GatedRepoError as error:
-        raise UserError(f"The {kind} {name} is gated: accept its terms on the hub, then set HF_TOKEN.") from error
+        raise UserError(f"The {kind} {name} is gated: accept its terms on the Hub, then set HF_TOKEN.") from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f"The {kind} {name} has no such revision: leave it empty for the newest one.") from error
     except errors.RepositoryNotFoundError as error:
-        raise UserError(f"The hub has no {kind} {name!r}, or it is private: check the id, or set HF_TOKEN.") from error
+        raise UserError(f"The Hub has no {kind} {name!r}, or it is private: check the id, or set HF_TOKEN.") from error
     except errors.NotASafetensorsRepoError as error:
-        raise UserError(f"The {kind} {name} has no safetensors weights: choose or convert to one that has.") from error
+        raise UserError(f"The {kind} {name} has no safetensors weights: convert it, or choose another.") from error
     except (errors.RemoteEntryNotFoundError, errors.SafetensorsParsingError) as error:
-        raise UserError(f"The {kind} {name} cannot be read from the hub ({_short(error)}): choose another.") from error
+        raise UserError(f"The {kind} {name} cannot be read from the Hub ({_short(error)}): choose another.") from error
     except (HTTPError, errors.LocalEntryNotFoundError, ConnectionError) as error:
         raise UserError(
-            f"The hub cannot be reached for the {kind} {name!r} ({_short(error)}): give a local path, or connect."
+            f"The Hub cannot be reached for the {kind} {name!r} ({_short(error)}): give a local path, or go online."
         ) from error
 
 
@@ -74,7 +74,7 @@ def _short(error: BaseException) -> str:
 
 
 def _bar_class(progress: Progress) -> type[tqdm]:
-    """A silent tqdm bar that tells `progress` each MiB downloaded, and stops the download once that raises."""
+    """A silent tqdm bar that reports each MiB to `progress`, and stops the download if that raises."""
     seen = 0
 
     class Bar(tqdm):

@@ -1,4 +1,4 @@
-"""Load a causal LM: what it is and whether it fits, from metadata first; then weights, tokenizer and layer stack."""
+"""Load a causal LM: first from metadata, what it is and whether it fits; then weights, tokenizer and layer stack."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ class LoadedModel:
 
     ref: ModelRef
     model: PreTrainedModel
-    tokenizer: Any  # PreTrainedTokenizerBase; transformers types its methods too loosely to be of use
+    tokenizer: Any  # PreTrainedTokenizerBase; transformers types its methods too loosely to be useful
     stack: LayerStack
     info: ModelInfo
     folder: Path
@@ -43,8 +43,8 @@ class LoadedModel:
 def inspect(ref: ModelRef) -> ModelInfo:
     """What `ref` is, where and in which dtype it would be loaded, and its size, from metadata only.
 
-    The family's modules are laid out without memory (torch's meta device), so that an unsupported one is refused now
-    and tied weights count once. Raises UserError for everything that would stop `load`, except too little memory.
+    The family's modules are created without memory (torch's meta device), so that an unsupported one is refused now
+    and tied weights count once. Raises UserError for everything that would stop `load`, except insufficient memory.
     """
     found = checkpoint.metadata(ref)
     config = _causal_config(ref, found)
@@ -54,20 +54,20 @@ def inspect(ref: ModelRef) -> ModelInfo:
 
 
 def read_config(ref: ModelRef) -> PretrainedConfig:
-    """The model's config, with no weight read."""
+    """The model's config, without reading any weights."""
     return _causal_config(ref, checkpoint.metadata(ref))
 
 
 def room_for(info: ModelInfo) -> bool:
-    """Whether the weights and a fifth more fit in the device's free memory, as it was when `info` was made."""
+    """Whether the weights plus a fifth fit in the device's free memory, as it was when `info` was made."""
     return info.weight_bytes * HEADROOM <= info.free_bytes
 
 
 def load(ref: ModelRef, progress: Progress | None = None) -> LoadedModel:
     """Load `ref`. Weights are read from safetensors only, and every one must be there.
 
-    Raises UserError for what a user can put right: a wrong id, no network, not a causal LM, an unsupported family, too
-    little memory, broken files, custom code that is not trusted, no tokenizer.
+    Raises UserError for what a user can fix: a wrong id, no network, not a causal LM, an unsupported family, too
+    little memory, damaged files, untrusted custom code, no tokenizer.
     """
     progress = progress or Silent()
     progress.stage("reading the model's metadata", 1)
@@ -91,14 +91,14 @@ def load(ref: ModelRef, progress: Progress | None = None) -> LoadedModel:
 
 
 def _causal_config(ref: ModelRef, found: Metadata) -> PretrainedConfig:
-    """The config as its own class, once it is sure that it is a causal LM that may be loaded."""
+    """The config as its own class, once it is certain that it is a causal LM that may be loaded."""
     family = found.config.get("model_type")
     custom = "auto_map" in found.config and family not in CONFIG_MAPPING
     if "quantization_config" in found.config:
         raise UserError(f"{ref.path} is quantised: choose the unquantised checkpoint, whose layers can be rebuilt.")
     if custom and not ref.trust_remote_code:
         raise UserError(
-            f"{ref.path} needs its own code to load: tick 'trust remote code' only if you trust its author."
+            f"{ref.path} needs its own code to load: select 'Run the model's own code' only if you trust its author."
         )
     if not custom and family not in CONFIG_MAPPING:
         known = f"transformers {transformers.__version__}"
@@ -108,10 +108,10 @@ def _causal_config(ref: ModelRef, found: Metadata) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(source, revision=ref.revision, trust_remote_code=ref.trust_remote_code)
     except (StrictDataclassError, ValueError, TypeError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"The config.json of {ref.path} is not valid ({reason}): fetch it again.") from error
+        raise UserError(f"The config.json of {ref.path} is not valid ({reason}): download it again.") from error
     if not _is_causal(config, found.config):
         named = ", ".join(found.config.get("architectures") or [family or "nothing"])
-        raise UserError(f"{ref.path} is not a causal language model ({named}): choose one that writes text.")
+        raise UserError(f"{ref.path} is not a causal language model ({named}): choose one that generates text.")
     return config
 
 
@@ -122,7 +122,7 @@ def _is_custom(config: PretrainedConfig) -> bool:
 def _is_causal(config: PretrainedConfig, raw: dict[str, Any]) -> bool:
     """Whether the checkpoint was saved as the class that AutoModelForCausalLM would give it.
 
-    The mapping alone does not tell: it has a causal class for BERT and BART, with weights that such checkpoints lack.
+    The mapping alone is not enough: it has a causal class for BERT and BART, with weights that such checkpoints lack.
     """
     if _is_custom(config):
         return "AutoModelForCausalLM" in (raw.get("auto_map") or {})
@@ -132,7 +132,7 @@ def _is_causal(config: PretrainedConfig, raw: dict[str, Any]) -> bool:
 
 
 def _outline(config: PretrainedConfig) -> PreTrainedModel:
-    """The model without memory for its weights; UserError where its layers cannot be found."""
+    """The model without memory for its weights; UserError if its layers cannot be found."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     find_stack(model)
@@ -170,7 +170,7 @@ def _gib(count: int) -> str:
 
 def _load_weights(folder: Path, info: ModelInfo, progress: Progress) -> PreTrainedModel:
     placed = {} if info.device == "cpu" else {"device_map": {"": info.device}}
-    checkpoint.metadata(ModelRef(str(folder)))  # what was just downloaded is checked to be whole
+    checkpoint.metadata(ModelRef(str(folder)))  # checks that the download is complete
     try:
         with _weights_ticking(progress):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -183,21 +183,21 @@ def _load_weights(folder: Path, info: ModelInfo, progress: Progress) -> PreTrain
             )
     except torch.OutOfMemoryError as error:
         raise UserError(f"{info.ref.path} does not fit on {info.device}: choose a smaller model or dtype.") from error
-    except RuntimeError as error:  # transformers reports tensors of the wrong shape so
+    except RuntimeError as error:  # this is how transformers reports tensors of the wrong shape
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"The weights of {info.ref.path} do not match its config.json ({reason}).") from error
     model, report = loaded  # output_loading_info makes it a pair
     missing = sorted(report["missing_keys"])
     if missing:  # transformers would fill them with random numbers
         raise UserError(
-            f"The weights of {info.ref.path} lack {len(missing)} tensors, the first {missing[0]}: fetch it again."
+            f"The weights of {info.ref.path} lack {len(missing)} tensors, the first {missing[0]}: download it again."
         )
     return model.eval().requires_grad_(False)
 
 
 @contextmanager
 def _weights_ticking(progress: Progress) -> Iterator[None]:
-    """Tell `progress` each tensor that transformers reads, by its hook for progress bars."""
+    """Report to `progress` each tensor that transformers reads, through its hook for progress bars."""
 
     def ticking(factory: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         if not args or settings.get("desc") != "Loading weights":
@@ -220,9 +220,9 @@ def _ticks(items: Any, progress: Progress) -> Iterator[Any]:
 
 def _load_tokenizer(folder: Path, ref: ModelRef) -> Any:
     if not checkpoint.has_tokenizer(folder):
-        raise UserError(f"{ref.path} has no tokenizer: put its tokenizer.json beside config.json.")
+        raise UserError(f"{ref.path} has no tokenizer: put its tokenizer.json next to config.json.")
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=ref.trust_remote_code)
     except (ValueError, OSError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"The tokenizer of {ref.path} cannot be read ({reason}): fetch it again.") from error
+        raise UserError(f"The tokenizer of {ref.path} cannot be read ({reason}): download it again.") from error

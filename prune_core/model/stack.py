@@ -1,4 +1,4 @@
-"""Where each model family keeps its embedding, its layers, its final norm and its head; in a layer, its outputs."""
+"""Where each model family keeps its embedding, layers, final norm and head, and the output matrices in a layer."""
 
 from dataclasses import dataclass
 from operator import attrgetter
@@ -38,7 +38,7 @@ EXPERTS_OUT = (
     "mlp.experts", "mlp.shared_expert.down_proj", "mlp.shared_experts.down_proj",
     "feed_forward.experts", "feed_forward.shared_expert.down_proj",
 )  # fmt: skip
-"""Mixtures of experts: all of these write."""
+"""Mixtures of experts: all of these write to the hidden state."""
 
 ATTENTION_OUT = (
     "self_attn.o_proj",
@@ -65,7 +65,7 @@ class LayerStack:
 
 
 def find_stack(model: PreTrainedModel) -> LayerStack:
-    """The layer stack of `model`; UserError where the family keeps its layers in a way that is not known here."""
+    """The layer stack of `model`; UserError if it is not known where the family keeps its layers."""
     family = model.config.model_type
     for path in LAYER_PATHS:
         layers = _at(model, path)
@@ -76,7 +76,7 @@ def find_stack(model: PreTrainedModel) -> LayerStack:
     expected = model.config.get_text_config().num_hidden_layers
     if len(layers) != expected:
         raise UserError(
-            f"The family {family!r} is not supported: {path} has {len(layers)} layers where its config says {expected}."
+            f"The family {family!r} is not supported: {path} has {len(layers)} layers but its config says {expected}."
         )
     parent = _at(model, path.rpartition(".")[0])
     norm = next((found for name in NORM_NAMES if isinstance(found := getattr(parent, name, None), nn.Module)), None)

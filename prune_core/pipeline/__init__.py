@@ -1,1 +1,1 @@
-"""The stages in their order: one function a kind of job, and a table from kind to function (runner.py)."""
+"""The stages in order: one function per kind of job, and a table from kind to function (runner.py)."""

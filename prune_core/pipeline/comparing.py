@@ -28,7 +28,7 @@ CHECKPOINT = "checkpoint"
 
 
 def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSpec, progress: Progress) -> RunResult:
-    """Build the checkpoint, load it back from disk as a stranger would, and measure donor and pruned model alike."""
+    """Build the checkpoint, load it back from disk as any user would, and measure donor and pruned model alike."""
     begun = time.monotonic()
     donor = resident.loaded
     _require_unchanged(store, run_id, spec)
@@ -57,17 +57,17 @@ def build_and_compare(store: Store, run_id: str, resident: Resident, spec: RunSp
 
 
 def _require_unchanged(store: Store, run_id: str, spec: RunSpec) -> None:
-    """UserError where an earlier attempt began with another model, text or task: its finished parts are of that one."""
+    """UserError if an earlier attempt started from another model, text or task: its finished parts belong to that."""
     now = fingerprint(spec)
     if store.part(run_id, ORIGIN, str, lambda: now) != now:
         raise UserError(
-            "The model, a text, a task or LayerScope changed since this run was begun, so its finished parts would not "
-            "fit the others: start a new run."
+            "The model, a text, a task or LayerScope has changed since this run started, so its finished parts would "
+            "not match the rest: start a new run."
         )
 
 
 def _mergekit(spec: RunSpec, donor: LoadedModel) -> dict[str, str]:
-    """The same cut as a mergekit recipe, where mergekit can make it."""
+    """The same cut as a mergekit recipe, if mergekit can make it."""
     if not mergekit.is_expressible(spec.plan):
         return {}
     recipe = mergekit.mergekit_recipe(spec.plan, spec.model, donor.info.stored_dtype, donor.model.config)

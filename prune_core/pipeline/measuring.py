@@ -1,7 +1,7 @@
-"""The figures of a run, in parts that are kept as each is finished, so that a resumed run repeats none of them.
+"""The metrics of a run, in parts that are saved as each finishes, so that a resumed run repeats none of them.
 
-The donor's parts are kept under what was asked and of which model, so that the next run with the same questions finds
-them; the pruned model's, and what is measured on both in turns, under the run.
+The donor's parts are stored by request and model, so that the next run with the same requests finds them; the pruned
+model's, and what is measured on both in turns, are stored with the run.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from prune_core.store.store import Store
 
 DONOR, PRUNED = "donor", "pruned"
 NOTHING = Evaluation(tasks=(), task_folder=None, prompts=())
-"""An evaluation that asks for no more than any must, to be filled with the one question that a part answers."""
+"""The least that an evaluation can request, to be filled in with the one request that a part answers."""
 
 Metrics = tuple[Metric, ...]
 Keeper = Callable[[str, Evaluation, Any, Callable[[], Any]], Any]
@@ -41,7 +41,7 @@ Keeper = Callable[[str, Evaluation, Any, Callable[[], Any]], Any]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two models. `part(name, asked, cls, make)` is its part of type `cls`: kept, else made now."""
+    """One of the two models. `part(name, asked, cls, make)` is its part of type `cls`: stored, or else made now."""
 
     label: str
     loaded: LoadedModel
@@ -57,7 +57,7 @@ class Asked:
 
 
 def prepare(spec: RunSpec, donor: LoadedModel, progress: Progress) -> Asked:
-    """Read the held-out text and the tasks: what is wrong with them is said before anything is built."""
+    """Read the held-out text and the tasks, so that problems with them are reported before anything is built."""
     check_windows(donor.model, spec.evaluation.heldout)
     return Asked(heldout_documents(spec.evaluation.heldout), choose_tasks(spec.evaluation, progress))
 
@@ -72,7 +72,7 @@ def compare(
     checkpoint: Path,
     progress: Progress,
 ) -> tuple[Report, Report, Agreement]:
-    """Donor and pruned model measured in the same way, and held against each other."""
+    """Donor and pruned model measured in the same way, and compared with each other."""
     sides = Side(DONOR, donor, _donors(store, spec, donor)), Side(PRUNED, pruned, _runs(store, run_id))
     reports, scores = [], []
     for side in sides:
@@ -170,12 +170,12 @@ def _cost(
 
 
 def _runs(store: Store, run_id: str) -> Keeper:
-    """Parts kept under the run, whose spec never changes."""
+    """Parts stored with the run, whose spec never changes."""
     return lambda name, asked, cls, make: store.part(run_id, quote(name, safe=" "), cls, make)
 
 
 def _donors(store: Store, spec: RunSpec, donor: LoadedModel) -> Keeper:
-    """Parts kept for any run that asks the same of this model, at this precision, by these versions."""
+    """Parts stored for any run with the same request for this model, at this precision, with these versions."""
     info = donor.info
     ref = replace(spec.model, dtype=info.dtype, device=info.device)
     versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "transformers", "lm_eval"))
@@ -189,7 +189,7 @@ def _donors(store: Store, spec: RunSpec, donor: LoadedModel) -> Keeper:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A `Progress` that says in each stage which model it is about."""
+    """A `Progress` that names the model in each stage."""
 
     progress: Progress
     label: str

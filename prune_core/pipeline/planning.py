@@ -1,4 +1,4 @@
-"""Before anything is built: measure, preview, fit replacements, map the damage, have a method choose."""
+"""Before anything is built: measure, preview, fit replacements, map the damage, let a method choose."""
 
 import json
 import time
@@ -52,9 +52,9 @@ def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerS
 
 
 def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
-    """The planned model's loss by hooks; the donor's own losses are worked out once a model and text.
+    """The planned model's loss via hooks; the donor's own losses are computed once per model and text.
 
-    Replacements that were not fitted yet are fitted first.
+    Replacements that are not fitted yet are fitted first.
     """
     batches = calibrated(resident, spec.calibration)
     loaded = resident.loaded
@@ -66,7 +66,7 @@ def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: 
 
 
 def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:
-    """What dropping each block costs. The map so far is kept as it grows; a job that was stopped goes on from it."""
+    """What dropping each block costs. The map so far is saved as it grows; a stopped job resumes from it."""
     model = resident.loaded.model
     check_supported(model.config)
     so_far = store.partial(run_id)
@@ -76,7 +76,7 @@ def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, 
 
 
 def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> PlanResult:
-    """The plan that a method makes of what was measured, or measures for itself; nothing is measured twice."""
+    """The plan that a method makes from what was measured, or measures itself; nothing is measured twice."""
     begun = time.monotonic()
     loaded = resident.loaded
     if spec.method.needs == "search":
@@ -95,8 +95,8 @@ def choose_layers(store: Store, resident: Resident, spec: PlanSpec, progress: Pr
 
 @contextmanager
 def _known_plans(store: Store, spec: PlanSpec) -> Iterator[tuple[dict[str, float], Callable[[], None]]]:
-    """What searches measured on this model and text so far, and what keeps it on disk: called often, it writes at most
-    every few seconds, and in the end, however that comes."""
+    """What searches measured on this model and text so far, and the function that saves it: called often, it writes at
+    most every few seconds, and once more at the end, however that comes about."""
     file = store.folder(jobs.job_id(MeasureSpec(spec.model, spec.calibration))) / PLANS
     known: dict[str, float] = read_json(file, dict[str, float]) or {}
     written, size = time.monotonic(), len(known)
@@ -115,7 +115,7 @@ def _known_plans(store: Store, spec: PlanSpec) -> Iterator[tuple[dict[str, float
 
 
 def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) -> LayerStats | None:
-    """The similarity maps, where the method needs them: kept ones, else measured now."""
+    """The similarity maps, if the method needs them: stored ones, or else measured now."""
     if spec.method.needs == "nothing":
         return None
     measured = MeasureSpec(spec.model, spec.calibration)
@@ -128,13 +128,13 @@ def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) 
 def fit_replacements(
     store: Store, run_id: str, resident: Resident, spec: ReplaceSpec, progress: Progress
 ) -> ReplaceResult:
-    """Fit what replaces blocks, then preview the plan with it. The curves so far are kept as they grow."""
+    """Fit what replaces blocks, then preview the plan with it. The curves so far are saved as they grow."""
     begun = time.monotonic()
 
     def show(curves: Curves) -> None:
         store.save_partial(run_id, ReplaceResult(spec.plan, curve_arrays(curves), None, time.monotonic() - begun))
 
-    show({})  # what an attempt that was stopped left is not this one's
+    show({})  # discards what a stopped attempt left
     file = fitted_file(store, resident, spec, progress, show)
     seen = preview_plan(store, resident, PreviewSpec(spec.model, spec.calibration, spec.plan), progress)
     return ReplaceResult(spec.plan, load_curves(file), seen, time.monotonic() - begun)
@@ -147,9 +147,9 @@ def fitted_file(
     progress: Progress,
     watch: Callable[[Curves], None] = lambda curves: None,
 ) -> Path | None:
-    """Where the weights of the plan's Replace edits are, fitted now where they are not; None where it has none.
+    """Where the weights of the plan's Replace edits are, fitted now if need be; None if it has no such edits.
 
-    They do not depend on the plan's other edits, so they are kept under the replacements alone.
+    They do not depend on the plan's other edits, so they are stored by the replacements alone.
     """
     replacements = tuple(edit for edit in spec.plan.edits if isinstance(edit, Replace))
     if not replacements:

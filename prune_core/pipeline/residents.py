@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Resident:
-    """A loaded model and what was worked out on it (token batches, its own losses); both go together."""
+    """A loaded model and what was computed with it (token batches, its own losses); both are dropped together."""
 
     loaded: LoadedModel
     _known: dict[Hashable, Any] = field(default_factory=dict)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value kept under `key`, made on first use."""
+        """The value stored under `key`, made on first use."""
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]

@@ -1,4 +1,4 @@
-"""The table of stages: one function a kind of job. Worker and command line both call `runner`."""
+"""The table of stages: one function per kind of job. Worker and command line both call `runner`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from prune_core.store.worker import Runner
 
 @dataclass(frozen=True)
 class Work:
-    """One job under way: its id, where it keeps things, the models in memory, and whom it tells how far it is."""
+    """A running job: its id, its store, the models in memory, and where it reports progress."""
 
     store: Store
     residents: Residents
@@ -47,19 +47,19 @@ STAGES: dict[str, Callable[[Work, Any], Result]] = {
     "run": lambda work, spec: build_and_compare(work.store, work.id, work.resident(spec), spec, work.progress),
     "push": lambda work, spec: push(work, spec),
 }
-"""What does each kind of job, by the `kind` of its spec."""
+"""The function for each kind of job, by the `kind` of its spec."""
 
 
 def push(work: Work, spec: PushSpec) -> PushResult:
-    """Push a finished run's checkpoint to the hub; before that its model card has no figures."""
+    """Push a finished run's checkpoint to the Hub; until a run is finished its model card has no metrics."""
     _, pushed = finished(work.store, spec.run_id)
     checkpoint = work.store.folder(spec.run_id) / pushed.checkpoint
     return PushResult(upload(checkpoint, spec.repository, spec.private, work.progress))
 
 
 def runner(store: Store) -> Runner:
-    """The function that does any job, with the models that it keeps in memory between jobs."""
-    disable_progress_bar()  # our own progress says more, and this one would write into the middle of it
+    """The function that runs any job, keeping models in memory between jobs."""
+    disable_progress_bar()  # our own progress says more, and this bar would write into it
     residents = Residents()
 
     def run(run_id: str, spec: Spec, progress: Progress) -> Result:

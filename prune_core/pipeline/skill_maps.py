@@ -1,4 +1,4 @@
-"""Each layer, or block of layers, dropped by itself against each skill."""
+"""What dropping each layer, or block of layers, on its own costs each skill."""
 
 import time
 from dataclasses import replace
@@ -19,7 +19,7 @@ from prune_core.store.store import Store
 
 
 def map_skills(store: Store, run_id: str, resident: Resident, spec: SkillMapSpec, progress: Progress) -> SkillMap:
-    """The map, a block at a time. The map so far is kept as it grows; a job that was stopped goes on from it."""
+    """The map, one block at a time. The map so far is saved as it grows; a stopped job resumes from it."""
     loaded, layers = resident.loaded, resident.loaded.info.num_layers
     if not 1 <= spec.size < layers:
         raise UserError(f"A block of {spec.size} of {layers} layers cannot be dropped: choose 1 to {layers - 1}.")

@@ -1,4 +1,4 @@
-"""What is asked of the worker, one spec a kind of job, and what it answers. A spec as JSON is a recipe. No torch."""
+"""Requests to the worker, one spec per kind of job, and their results. A spec as JSON is a recipe. No torch."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -32,8 +32,8 @@ class InspectSpec:
 class MeasureSpec:
     """Load the model and measure all similarities on the calibration text in one pass.
 
-    `cka_tokens`: tokens a minibatch of CKA. 256 cost about half of 512 and give twice the minibatches to take the
-    standard error over; the two differ by 0.01 to 0.02 where neighbouring tokens are alike.
+    `cka_tokens`: tokens per minibatch of CKA. 256 cost about half as much as 512 and give twice as many minibatches for
+    the standard error; the two differ by 0.01 to 0.02 where neighbouring tokens are alike.
     `extras`: names in measures.EXTRA_MEASURES, which cost more than the rest together.
     """
 
@@ -48,7 +48,7 @@ class MeasureSpec:
 
 @dataclass(frozen=True)
 class PreviewSpec:
-    """The loss of a plan by hooks on the loaded model, on the calibration text."""
+    """The loss of a plan via hooks on the loaded model, on the calibration text."""
 
     model: ModelRef
     calibration: Calibration
@@ -71,9 +71,9 @@ class DropMapSpec:
 
 @dataclass(frozen=True)
 class PlanSpec:
-    """Have a method choose the layers to cut, `budget` of them (None where its threshold decides).
+    """Let a method choose the layers to cut, `budget` of them (None if its threshold decides).
 
-    Methods that search take as many texts as they say; the others go by the calibration text as it is.
+    Methods that search use their own number of texts; the others use the calibration text as it is.
     """
 
     model: ModelRef
@@ -114,10 +114,10 @@ class PushSpec:
 
 @dataclass(frozen=True)
 class SkillMapSpec:
-    """The accuracy on multiple-choice tasks without every block of `size` layers (1: every layer by itself).
+    """The accuracy on multiple-choice tasks without each block of `size` layers (1: each layer on its own).
 
-    `tasks`, `task_folder`, `limit` and `fewshot` are as in `Evaluation`; 100 items a task tell a change of about 10
-    points from chance.
+    `tasks`, `task_folder`, `limit` and `fewshot` are as in `Evaluation`; with 100 items per task, a change of about 10
+    points stands out from chance.
     """
 
     model: ModelRef
@@ -133,9 +133,9 @@ class SkillMapSpec:
 
 @dataclass(frozen=True)
 class TextSpec:
-    """What donor and pruned model write after each prompt, with the same draws, and where the pruned one departs.
+    """What donor and pruned model write after each prompt, with the same draws, and where the pruned one diverges.
 
-    The pruned model is the checkpoint of run `run_id`, or `plan` by hooks on the loaded model where that is None.
+    The pruned model is the checkpoint of run `run_id`, or `plan` via hooks on the loaded model if that is None.
     """
 
     model: ModelRef
@@ -167,7 +167,7 @@ AnySpec = (
 
 @dataclass(frozen=True)
 class PlanResult:
-    """The plan, and what the method looked at on the way, in order. `measured` plans were run, `reused` ones known."""
+    """The plan, and the method's steps in order. `measured` plans were run, `reused` ones already known."""
 
     plan: Plan
     steps: tuple[Step, ...]
@@ -178,11 +178,11 @@ class PlanResult:
 
 @dataclass(frozen=True)
 class ReplaceResult:
-    """How fitting went. `preview` is None while it goes on.
+    """How fitting went. `preview` is None while it is running.
 
-    `curves`: by the block's "start-stop", float64 [points, 3]. Of a trained network: step, loss since the last point
-    (NaN at step 0), loss on held-back text; 1 is the error of dropping the block, where no next-token loss is mixed in.
-    Of a linear map whose ridge was chosen: ridge (infinity is the plain cut), NaN, next-token loss on held-back text.
+    `curves`: by the block's "start-stop", float64 [points, 3]. For a trained network: step, loss since the last point
+    (NaN at step 0), loss on held-back text; 1 is the error of dropping the block, if no next-token loss is mixed in.
+    For a linear map whose ridge was chosen: ridge (infinity is the plain cut), NaN, next-token loss on held-back text.
     """
 
     plan: Plan

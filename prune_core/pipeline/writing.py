@@ -1,4 +1,4 @@
-"""Prompts of one's own: donor and pruned model write in turns, and what is there so far can be read all the time."""
+"""The user's own prompts: donor and pruned model generate in turns, and the text so far can be read at any time."""
 
 import time
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from prune_core.store.store import Store
 
 SHOW_EVERY_S = 0.2
 TURN = 8
-"""Tokens that one model writes before it is the other's turn: both texts grow, and hooks are put on rarely."""
+"""Tokens that one model generates before the other's turn: both texts grow, and hooks are rarely swapped."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """One of the two models: it is itself within `around()`. `cached`: it can write with the KV cache."""
+    """One of the two models: it computes as itself within `around()`. `cached`: it can use the KV cache."""
 
     model: PreTrainedModel
     around: Callable[[], AbstractContextManager[Any]]
@@ -37,9 +37,9 @@ class Writer:
 
 
 def write_texts(store: Store, run_id: str, residents: Residents, spec: TextSpec, progress: Progress) -> Texts:
-    """Both models' text after every prompt; what is there is kept a few times a second.
+    """Both models' text after every prompt; the text so far is saved a few times a second.
 
-    A job that was stopped goes on after the last finished prompt.
+    A stopped job resumes after the last finished prompt.
     """
     begun = time.monotonic()
     resident = residents.get(spec.model, progress)
@@ -64,7 +64,7 @@ def write_texts(store: Store, run_id: str, residents: Residents, spec: TextSpec,
 
 
 def _pruned(store: Store, residents: Residents, resident: Resident, spec: TextSpec, progress: Progress) -> Writer:
-    """The checkpoint of a run, loaded once and kept, or the plan by hooks, which have no KV cache."""
+    """The checkpoint of a run, loaded once and kept, or the plan via hooks, without a KV cache."""
     donor = resident.loaded
     if spec.run_id is None:
         weights = load_weights(fitted_file(store, resident, spec, progress))
@@ -72,7 +72,7 @@ def _pruned(store: Store, residents: Residents, resident: Resident, spec: TextSp
     result = store.result(spec.run_id)
     folder = store.folder(spec.run_id) / (result.checkpoint if isinstance(result, RunResult) else "checkpoint")
     if not folder.is_dir():
-        raise UserError(f"The run {spec.run_id} has no checkpoint any more: build it again, or compare with the plan.")
+        raise UserError(f"The run {spec.run_id} no longer has a checkpoint: build it again, or compare with the plan.")
     ref = replace(spec.model, path=str(folder), revision=None, dtype=donor.info.dtype, device=donor.info.device)
     return Writer(residents.get(ref, progress).loaded.model, nullcontext, True)
 
@@ -120,7 +120,7 @@ def _in_turns(
     progress: Progress,
     show: Callable[[], None],
 ) -> None:
-    """Both texts, `TURN` tokens by one model and then by the other, into `written`."""
+    """Both texts, `TURN` tokens from one model and then from the other, into `written`."""
     streams = [new_text(side.model, tokenizer, ids, spec.temperature, spec.seed, side.cached) for side in sides]
     grew = True
     while grew:
@@ -136,7 +136,7 @@ def _in_turns(
 
 
 def _now_and_then(do: Callable[[], None]) -> Callable[[], None]:
-    """`do` when it is called, but not oftener than every `SHOW_EVERY_S`."""
+    """`do` when called, but at most every `SHOW_EVERY_S` seconds."""
     last = 0.0
 
     def maybe() -> None:

@@ -1,4 +1,4 @@
-"""Every noun, as frozen dataclasses, and what can be said of it in words, JSON or a fingerprint. No torch.
+"""Every noun, as frozen dataclasses, and how to write it in words, JSON or a fingerprint. No torch.
 
-Pages, worker and command line all speak these types.
+Pages, worker and command line all use these types.
 """

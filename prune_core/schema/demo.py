@@ -1,4 +1,4 @@
-"""Where the demo's files lie: the model, its text and its tasks, all under `assets/` of the repository. No torch."""
+"""Where the demo's files are: the model, its text and its tasks, all under `assets/` of the repository. No torch."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """What dropping each contiguous block of layers costs: the measured numbers and what follows from them. No torch.
 
-A block [i, j) stands at cells (i, j) and (j, i), as in the similarity maps, so that the two can be laid side by side.
+A block [i, j) is at cells (i, j) and (j, i), as in the similarity maps, so that the two can be compared side by side.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def block_cells(num_layers: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def real_blocks(num_layers: int) -> np.ndarray:
-    """Which of the P blocks leave a layer: bool [P]."""
+    """Which of the P blocks leave at least one layer: bool [P]."""
     starts, stops = block_cells(num_layers)
     return stops - starts < num_layers
 
@@ -27,10 +27,10 @@ def real_blocks(num_layers: int) -> np.ndarray:
 class DropMap:
     """The exact damage of every block, in sums over the predicted tokens of each of S sequences (of `planned` in all).
 
-    `places`: int64 [S], which of the text's sequences each row is of;
+    `places`: int64 [S], which of the text's sequences each row belongs to;
     `nll`: float64 [S, P], the next-token negative log likelihood in nats without block p (see `block_cells`);
     `kl`: float64 [S, P], KL(donor || pruned) in nats; `donor_nll`: float64 [S]; `tokens`: int64 [S], predicted tokens.
-    Dropping all layers is no plan: NaN. All maps below are float64 [L+1, L+1], in nats per token, and symmetric.
+    Dropping all layers is not a plan: NaN. All maps below are float64 [L+1, L+1], in nats per token, and symmetric.
     """
 
     num_layers: int
@@ -68,7 +68,7 @@ class DropMap:
 
     @cached_property
     def divergence(self) -> np.ndarray:
-        """Mean KL(donor || pruned) a token."""
+        """Mean KL(donor || pruned) per token."""
         return self._map(self._mean(self.kl))
 
     @cached_property
@@ -87,7 +87,7 @@ class DropMap:
 
 
 def least_damage(damage: np.ndarray) -> list[tuple[Block, float]]:
-    """For each block size 1..L-1 the block that costs least, and its cost; damage: [L+1, L+1], NaN is passed over."""
+    """For each block size 1..L-1 the block that costs least, and its cost; damage: [L+1, L+1], NaN is skipped."""
     found = []
     for size in range(1, damage.shape[0] - 1):
         along = np.diagonal(damage, offset=size)

@@ -1,8 +1,8 @@
-"""What stops a job: a mistake that the user can put right, or the user."""
+"""What stops a job: a mistake that the user can fix, or the user."""
 
 
 class UserError(Exception):
-    """Something the user can put right. The message is one sentence: what is wrong, the value, the remedy."""
+    """Something the user can fix. The message is one sentence: what is wrong, the value, the remedy."""
 
 
 class Cancelled(Exception):

@@ -24,8 +24,8 @@ DEMO_PROMPTS = ("It is a sunny morning in Oakford.", "Mira meets", "Dirk has 8 b
 class Evaluation:
     """What is measured before and after. `tasks`: lm-eval names, or .jsonl files of items (query, choices, gold).
 
-    `task_folder`: where further YAML tasks and .jsonl files are ("demo" is ours). `task_limit`: the first so many items
-    of each task. `fewshot`: solved examples before each item; None leaves each task its own number. Prompts are
+    `task_folder`: where more YAML tasks and .jsonl files are ("demo" is ours). `task_limit`: use only this many items
+    of each task, from the first. `fewshot`: solved examples before each item; None is each task's default. Prompts are
     continued at `temperature` (0: greedy) with `text_seed`, the same draws for both models.
     """
 

@@ -1,7 +1,7 @@
 """A short name for "this job on exactly this model and this text", so that a finished result is found again. No torch.
 
 A fingerprint covers the spec, the content of the model and the texts, and the version of the algorithms. It never needs
-the network, and it never fails for a path that is not there: the worker reports that with a better sentence.
+the network, and it never fails on a missing path: the worker reports that with a better message.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
 from prune_core.schema.paths import given_path, is_file, is_folder
 
 MEASURES_VERSION = 2
-"""Raise it when an algorithm's numbers change: every stored result is then measured afresh."""
+"""Increase it when an algorithm's numbers change: every stored result is then measured again."""
 
 SMALL_BYTES = 64 * 2**20
-"""Files of the demo up to this size are known by their content, so that a moved or fresh clone keeps its results."""
+"""Demo files up to this size are identified by content, so that a moved or fresh clone keeps its results."""
 
 WEIGHTS = (".safetensors", ".bin", ".pt")
 SETTINGS = (".json", ".model", ".txt", ".jinja", ".py", ".tiktoken")
@@ -37,7 +37,7 @@ def fingerprint(spec: Any) -> str:
 
 
 def _contents(noun: Any) -> Iterator[tuple[str, Any]]:
-    """The identity of everything outside the spec that its fields name, however deep."""
+    """The identity of everything outside the spec that its fields name, at any depth."""
     if isinstance(noun, ModelRef):
         yield "model", model_identity(noun)
     elif isinstance(noun, Calibration):
@@ -56,7 +56,7 @@ def model_identity(ref: ModelRef) -> Any:
     """What tells this model's content from another's, as JSON data.
 
     "demo": every file by content. A folder: its files by name, size and time, config.json by content. A hub id: the
-    commit that the local cache holds for the revision, or the id and revision where none is cached.
+    commit that the local cache holds for the revision, or the id and revision if none is cached.
     """
     if ref.path == "demo":
         return _folder(demo.DEMO_MODEL, by_content=True)
@@ -67,7 +67,7 @@ def model_identity(ref: ModelRef) -> Any:
 
 
 def text_identity(text: Calibration | HeldOut) -> Any:
-    """The text file's content, or the dataset id as given where `source` is no file."""
+    """The text file's content, or the dataset id as given if `source` is not a file."""
     if text.source == "demo":
         return _content(demo.CALIBRATION_TEXT if isinstance(text, Calibration) else demo.HELDOUT_TEXT)
     path = given_path(text.source)
@@ -75,7 +75,7 @@ def text_identity(text: Calibration | HeldOut) -> Any:
 
 
 def _tasks_identity(task_folder: str | None, names: tuple[str, ...]) -> Any:
-    """All that tasks in the folder, and below it, may be made of, and the .jsonl files among `names`, by content."""
+    """All files that tasks in the folder and its subfolders may use, and the .jsonl files among `names`, by content."""
     named = [_content(given_path(name)) for name in names if name.endswith(".jsonl")]
     if task_folder is None:
         return {"files": named}
@@ -86,7 +86,7 @@ def _tasks_identity(task_folder: str | None, names: tuple[str, ...]) -> Any:
 
 
 def _folder(folder: Path, by_content: bool) -> Any:
-    """The folder's files, sorted by name; their place on the disk does not count."""
+    """The folder's files, sorted by name; their location on disk does not count."""
     if not is_folder(folder):
         return "missing"
     files = sorted(file for file in folder.iterdir() if file.suffix in (*WEIGHTS, *SETTINGS) and file.is_file())
@@ -99,7 +99,7 @@ def _stamp(file: Path) -> list[int]:
 
 
 def _content(file: Path) -> Any:
-    """Size and sha256 of the file; size and time of a weight file too big to read each time."""
+    """Size and sha256 of the file; size and time of a weight file too large to read each time."""
     if not is_file(file):
         return "missing"
     size, changed = _stamp(file)
@@ -110,7 +110,7 @@ def _content(file: Path) -> Any:
 
 @functools.lru_cache(maxsize=8192)
 def _sha256(path: str, size: int, changed: int) -> str:
-    """The file's digest; `size` and `changed` (ns) are in the key, so that a page asks for it often and pays once."""
+    """The file's digest; `size` and `changed` (ns) are in the key, so that a page can ask often and pay once."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -119,6 +119,6 @@ def _cached_commit(ref: ModelRef) -> str | None:
     """The commit hash of the snapshot that the hub's local cache holds for this id and revision."""
     try:
         found = try_to_load_from_cache(ref.path, "config.json", revision=ref.revision)
-    except HFValidationError:  # a path that is no folder and cannot be an id either
+    except HFValidationError:  # a path that is not a folder and cannot be an id either
         return None
     return Path(found).parent.name if isinstance(found, str) else None

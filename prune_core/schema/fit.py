@@ -1,6 +1,6 @@
-"""What may take a block's place, and how it is fitted. Literal tables and settings; no torch.
+"""What can replace a block, and how it is fitted. Literal tables and settings; no torch.
 
-The networks themselves are in prune_core/replacements/.
+The networks themselves are in prune_core/cut/replacements/.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Place = Literal["layer before", "first layer", "nowhere"]
 
 @dataclass(frozen=True)
 class Network:
-    """One way to stand in for a block: its `name` in a Replace edit, its `label` in a menu, and `words` for a sentence.
+    """One way to replace a block: its `name` in a Replace edit, its `label` in a menu, and `words` for a sentence.
 
     `place` is where it lives in the built model: folded into the "layer before" the block, as the block's "first
     layer", or "nowhere", when no plain transformers model can hold it and it can be previewed only. `trained`: by
@@ -33,7 +33,7 @@ NETWORKS: tuple[Network, ...] = (
         "Linear map (ReplaceMe)",
         "a linear map",
         "arXiv 2505.02819",
-        "The best linear map of the MLP output below the block, folded into that MLP: no added parameters.",
+        "The best linear map of the MLP output below the block, folded into that MLP: no extra parameters.",
         "layer before",
     ),
     Network(
@@ -41,7 +41,7 @@ NETWORKS: tuple[Network, ...] = (
         "One trained layer",
         "one trained layer",
         "arXiv 2403.19135",
-        "One transformer layer, starting as the block's first, trained to do the work of the whole block.",
+        "One transformer layer, initialised from the block's first, trained to do the work of the whole block.",
         "first layer",
         trained=True,
     ),
@@ -68,30 +68,30 @@ NETWORKS: tuple[Network, ...] = (
         "LinearPatch",
         "LinearPatch",
         "arXiv 2505.24680",
-        "Channels rescaled at the cut, after a Hadamard rotation; for previews only, since no plain model can hold it.",
+        "Channels rescaled at the cut, after a Hadamard rotation; preview only, since no plain model can hold it.",
         "nowhere",
     ),
 )
-"""Every network that there is, in the order that menus show them. "Nothing" is a Drop."""
+"""All networks, in the order that menus show them. "Nothing" is a Drop."""
 
 
 def place_of(name: str) -> Place | None:
-    """Where the network called `name` lives in a built model; None where there is no such network."""
+    """Where the network called `name` lives in a built model; None if there is no such network."""
     return next((network.place for network in NETWORKS if network.name == name), None)
 
 
 def in_words(name: str) -> str:
-    """The network called `name` for a sentence; its name as it is where there is no such network."""
+    """The network called `name` for a sentence; its name unchanged if there is no such network."""
     return next((network.words for network in NETWORKS if network.name == name), name)
 
 
 def trained(name: str) -> bool:
-    """Whether the network called `name` is fitted step by step, so that its fit takes long and has a curve."""
+    """Whether the network called `name` is trained step by step, so that its fit is slow and has a curve."""
     return any(network.name == name and network.trained for network in NETWORKS)
 
 
 def changed_layer(name: str, start: int) -> tuple[int, ...]:
-    """The layer that stays and takes new weights when the network `name` replaces a block from `start` on, if any."""
+    """The layer that stays and gets new weights when the network `name` replaces a block from `start` on, if any."""
     layer = {"layer before": start - 1, "first layer": start}.get(place_of(name) or "nowhere", -1)
     return (layer,) if layer >= 0 else ()
 
@@ -101,15 +101,15 @@ class Fit:
     """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, patches nothing, and trained
     networks all but `ridge`.
 
-    ridge: what is added to the diagonal of a linear map's normal equations, as a share of its mean; it pulls the map
-        towards doing nothing, which is what dropping the block does. None tries several, the plain cut among them, and
-        takes the one of the lowest next-token loss on held-back text.
+    ridge: what is added to the diagonal of a linear map's normal equations, relative to its mean; it regularises the
+        map towards the identity, which is what dropping the block amounts to. None tries several, the plain cut among
+        them, and takes the one with the lowest next-token loss on held-back text.
     steps, batch: optimiser steps, and sequences in each. first_rate, last_rate: the learning rate falls from one to the
         other along a half cosine, after rising from 0 during the first `warmup` share of the steps.
     weight_decay, clip: of AdamW, and the largest norm of a gradient.
-    held_back: share of the sequences that are never trained on; the weights kept are those that did best on them.
-    lm_weight: share of the next-token loss in what is trained on; the rest is the squared error of the hidden state.
-    seed: for which sequences are held back and for the order of the others.
+    held_back: share of the sequences held back for validation; the weights that do best on them are kept.
+    lm_weight: weight of the next-token loss in the training loss; the rest is the squared error of the hidden state.
+    seed: decides which sequences are held back, and the order of the others.
     """
 
     ridge: float | None = None

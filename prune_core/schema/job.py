@@ -1,16 +1,16 @@
-"""A question to the worker, and how its job stands. No torch."""
+"""A request to the worker, and the status of its job. No torch."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 Answer = Literal["kept", "anew", "new"]
-"""What asking again means: the "kept" answer is given, the same job is done "anew", or each asking is a "new" job."""
+"""What a repeated request does: return the "kept" result, redo the same job ("anew"), or start a "new" job."""
 
 
 class Spec(Protocol):
-    """A question to the worker, as a frozen dataclass that JSON can hold (pipeline/specs.py has them all).
+    """A request to the worker, as a frozen dataclass that JSON can hold (pipeline/specs.py has them all).
 
-    `kind` names it in job ids. `quick`: a person waits for it, so it goes before long jobs.
+    `kind` names it in job ids. `quick`: a person is waiting for it, so it goes before long jobs.
     """
 
     quick: ClassVar[bool]
@@ -21,15 +21,15 @@ class Spec(Protocol):
 
 
 Result = Any
-"""What a job answers: a frozen dataclass whose arrays are numpy's."""
+"""What a job returns: a frozen dataclass with numpy arrays."""
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
-"""How a job stands; "interrupted": its process died. What failed, was cancelled or interrupted goes on where it was."""
+"""A job's status; "interrupted": its process died. Failed, cancelled and interrupted jobs resume from saved parts."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """How a job stands. `eta_s` is the estimated seconds left in this stage, None while unknown."""
+    """A job's status. `eta_s` is the estimated time left in this stage in seconds, None while unknown."""
 
     id: str
     kind: str

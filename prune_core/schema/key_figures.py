@@ -1,4 +1,4 @@
-"""The handful of figures by which runs are listed, sorted and plotted, out of everything that a run measured."""
+"""The handful of figures by which runs are listed, sorted and plotted, out of everything that a run measures."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -10,7 +10,7 @@ from prune_core.schema.wording import metric_in_words
 
 @dataclass(frozen=True)
 class Key:
-    """A figure to list: `name` in files and options, `label` on screen. `sides`: which models have one."""
+    """A figure to list: `name` in files and options, `label` on screen. `sides`: which models have it."""
 
     name: str
     label: str
@@ -50,14 +50,14 @@ def key(name: str) -> Key:
 
 
 def in_words(which: Key, value: float | None, error: float | None = None) -> str:
-    """A key figure for reading; empty where there is none."""
+    """A key figure for reading; empty if there is none."""
     if value is None:
         return ""
     return metric_in_words(Metric(which.name, "", value, which.unit, which.higher_is_better, error))
 
 
 def key_figures(result: dict[str, Any]) -> dict[str, KeyFigure]:
-    """The key figures in `result`, a RunResult as JSON data, by name; what was not measured is not there."""
+    """The key figures in `result`, a RunResult as JSON data, by name; what was not measured is left out."""
     donor = _metrics(result.get("donor"))
     pruned = _metrics({name: value for name, value in result.items() if name != "donor"})
     found = {}

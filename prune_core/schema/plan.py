@@ -1,7 +1,7 @@
 """What is cut: blocks, edits and plans.
 
-Layers are 0..L-1, blocks are half-open [start, stop). State 0 is the embedding output, state i+1 is what layer i puts
-out, before the final norm. Cell (i, j) with i < j of a similarity map compares states i and j, so it stands for
+Layers are 0..L-1, blocks are half-open [start, stop). State 0 is the embedding output, state i+1 is the output of layer
+i, before the final norm. Cell (i, j) with i < j of a similarity map compares states i and j, so it represents
 block [i, j).
 """
 
@@ -43,7 +43,7 @@ class Drop:
 
     @property
     def changed(self) -> tuple[int, ...]:
-        """The layers that stay with new weights; every kind of edit says so."""
+        """The layers that stay with new weights; every kind of edit has this property."""
         return ()
 
 
@@ -53,7 +53,7 @@ PARTS: tuple[Part, ...] = ("attention", "mlp")
 
 @dataclass(frozen=True)
 class DropPart:
-    """Take what one part of these layers, "attention" or "mlp", adds to the hidden state out; the layers stay."""
+    """Remove what one part of these layers, "attention" or "mlp", adds to the hidden state; the layers stay."""
 
     part: Part
     layers: tuple[int, ...]
@@ -71,7 +71,7 @@ class DropPart:
 class Merge:
     """Fold `layers` into layer `into`, which stays; `layers` go. Rules: "rdsc" or "telescoped".
 
-    `factors`: how often "rdsc" adds each layer's difference from `into`, where merges were merged again; empty is once.
+    `factors`: how often "rdsc" adds each layer's difference from `into`, if merges were merged again; empty is once.
     """
 
     into: int
@@ -81,7 +81,7 @@ class Merge:
 
     def __post_init__(self) -> None:
         if self.factors and (self.rule != "rdsc" or len(self.factors) != len(self.layers)):
-            raise UserError(f"The factors of {self} fit no rdsc merge: give one for each merged layer, or none.")
+            raise UserError(f"The factors of {self} do not fit an rdsc merge: give one for each merged layer, or none.")
 
     @property
     def removed(self) -> tuple[int, ...]:

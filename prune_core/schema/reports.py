@@ -8,7 +8,7 @@ from prune_core.schema.plan import Plan
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured number. `name` says what it is, `task` on what; `stderr` and `chance` where there are any."""
+    """One measured number. `name` says what it is, `task` what it was measured on."""
 
     name: str
     task: str
@@ -23,7 +23,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Continuation:
-    """What a model wrote after `prompt` (seeded, so that it repeats)."""
+    """What a model wrote after `prompt` (seeded, so it is reproducible)."""
 
     prompt: str
     text: str
@@ -43,8 +43,8 @@ class Report:
 class Outcomes:
     """One model's answers to every item of a task, in the task's order.
 
-    `right`: metric ("acc", "acc_norm", ...) -> one number an item, 1 right and 0 wrong. `loglikelihoods[i][c]`: nats of
-    choice c of item i, which has `tokens[i][c]` tokens; both are empty for tasks that do not choose among answers.
+    `right`: metric ("acc", "acc_norm", ...) -> one number per item, 1 right, 0 wrong. `loglikelihoods[i][c]`: nats of
+    choice c of item i, which has `tokens[i][c]` tokens; both are empty for tasks that are not multiple-choice.
     """
 
     task: str
@@ -65,10 +65,10 @@ class TaskScore:
 class Retention:
     """What is left of one skill: donor and pruned model on the same `items` of a task, item by item.
 
-    `donor`, `pruned`: accuracies in fractions. `low` to `high`: 95 % interval of pruned - donor, paired. `lost` items
+    `donor`, `pruned`: accuracies in fractions. `low` to `high`: 95% interval of pruned - donor, paired. `lost` items
     only the donor answers right, `won` items only the pruned model. `p_value`: exact McNemar test, two-sided; None for
     a mean over tasks, whose `members` are the number of tasks. `chance`: what guessing scores, and `donor_stderr` one
-    standard error of `donor`; both None where a task has no such score, and in results of older versions.
+    standard error of `donor`; both None if a task has no such score, and in results of older versions.
     """
 
     task: str
@@ -91,17 +91,17 @@ class Retention:
 
     @property
     def at_chance(self) -> bool:
-        """Whether the donor is no more than two standard errors above chance: then there is nothing to retain."""
+        """Whether the donor is at most two standard errors above chance: then there is nothing to retain."""
         if self.chance is None or self.donor_stderr is None:
             return False
         return self.donor - self.chance <= 2 * self.donor_stderr
 
     @property
     def verdict(self) -> Literal["lost", "kept", "gained", "unclear", "at chance"]:
-        """ "kept" where the interval holds 0: no loss was measured, which the width of the interval qualifies.
+        """ "kept" if the interval contains 0: no loss was measured, which the width of the interval qualifies.
 
-        "unclear" where interval and test disagree, as they may for few items. "at chance" is the donor: the change
-        says nothing then.
+        "unclear" if interval and test disagree, as they may for few items. "at chance" refers to the donor: then the
+        change says nothing.
         """
         if self.at_chance:
             return "at chance"
@@ -114,7 +114,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The pruned model held against its donor: on held-out text token by token, on tasks item by item."""
+    """The pruned model compared with its donor: on held-out text token by token, on tasks item by item."""
 
     metrics: tuple[Metric, ...] = ()
     retention: tuple[Retention, ...] = ()

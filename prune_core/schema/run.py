@@ -1,4 +1,4 @@
-"""A run: what is built and measured, and what came of it. A RunSpec as JSON is a recipe. No torch."""
+"""A run: what is built and measured, and the results. A RunSpec as JSON is a recipe. No torch."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -26,9 +26,9 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Before and after, where the checkpoint lies (relative to the run's folder), and with what it was made.
+    """Before and after, where the checkpoint is (relative to the run's folder), and the versions that made it.
 
-    `agreement` is None in results of older versions. `build_seconds` is None where an earlier attempt built it.
+    `agreement` is None in results of older versions. `build_seconds` is None if an earlier attempt built it.
     """
 
     donor: Report

@@ -1,4 +1,4 @@
-"""Dataclasses to JSON and back, exactly. The type hints are the schema; unions are told apart by a "type" key."""
+"""Dataclasses to JSON and back, exactly. The type hints are the schema; unions are distinguished by a "type" key."""
 
 import dataclasses
 import functools
@@ -45,7 +45,7 @@ def from_json(cls: Any, data: Any) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Indented JSON text of `value`; NaN and infinity are refused, for other readers' sake."""
+    """Indented JSON text of `value`; NaN and infinity are refused, since other readers cannot parse them."""
     return json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -61,7 +61,7 @@ def _from_union(args: tuple[Any, ...], data: Any) -> Any:
     raise UserError(f"Found {data!r:.80} where one of {', '.join(classes)} was expected: check the file.")
 
 
-_hints = functools.cache(typing.get_type_hints)  # slow, and asked for with every object
+_hints = functools.cache(typing.get_type_hints)  # slow, and needed for every object
 
 
 def _from_object(cls: Any, data: Any) -> Any:

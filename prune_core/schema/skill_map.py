@@ -8,7 +8,7 @@ import numpy as np
 from prune_core.schema.plan import Block
 
 CLEAR = 2.0
-"""A change of so many standard errors is told from chance."""
+"""A change of more than this many standard errors counts as more than chance."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SkillMap:
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks measured so far, a row each."""
+        """The blocks measured so far, one per row."""
         return [Block(int(start), int(start) + self.size) for start in self.starts]
 
     @cached_property
@@ -80,7 +80,7 @@ class SkillMap:
 
     @cached_property
     def mean_change(self) -> np.ndarray:
-        """float64 [S]: the mean of `change` over the skills, each counting alike."""
+        """float64 [S]: the mean of `change` over the skills, each with equal weight."""
         return self.change.mean(1)
 
     @cached_property

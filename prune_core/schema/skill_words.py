@@ -6,14 +6,14 @@ from prune_core.schema.skill_map import CLEAR, Skill, SkillMap
 from prune_core.schema.wording import named, ranges
 
 HALF = 0.5
-"""Losing this share of what the donor has above chance is called needing a layer."""
+"""A skill needs a layer without which it loses this share of what the donor has above chance."""
 
 NAMED = 5
-"""So many skills are named in one sentence."""
+"""At most this many skills are named in one sentence."""
 
 
 def readings(skills: SkillMap) -> list[str]:
-    """What the map says, in sentences: what every skill needs, what each by itself, what costs nothing.
+    """What the map says, in sentences: what every skill needs, what only some need, what costs nothing.
 
     A skill needs a block without which it clearly loses at least half of what the donor has above chance.
     """
@@ -23,7 +23,7 @@ def readings(skills: SkillMap) -> list[str]:
     needed = skills.clear & (-skills.change >= HALF * margin) & able  # [S, K]
     carries = np.all(needed[:, able], axis=1, keepdims=True) & able.any()  # [S, 1]
     said = [f"Needed for every skill: {_blocks(skills, carries[:, 0])}."] if carries.any() else []
-    alike: dict[bytes, list[int]] = {}  # skills that need the same blocks, told together
+    alike: dict[bytes, list[int]] = {}  # skills that need the same blocks, named together
     for k, column in enumerate((needed & ~carries).T):
         if column.any():
             alike.setdefault(column.tobytes(), []).append(k)
@@ -35,11 +35,11 @@ def readings(skills: SkillMap) -> list[str]:
     harmless = ~(np.any(skills.clear & (skills.change < 0), axis=1) | worse)[:, np.newaxis]  # [S, 1]
     if harmless.any():
         what = _blocks(skills, harmless[:, 0])
-        alone = "Dropped by itself, each of " if harmless.sum() > 1 else "Dropped by itself, "
-        said.append(f"{alone}{what} costs no skill anything that {_items(skills)} items show.")
+        alone = "Dropped on its own, each of " if harmless.sum() > 1 else "Dropped on its own, "
+        said.append(f"{alone}{what} costs no skill a loss detectable with {_items(skills)} items.")
     guessed = [name for name, can in zip(names, able, strict=True) if not can]
     if guessed:
-        said.append(f"The donor itself does not clearly beat chance at {_few(guessed)}: little can be lost there.")
+        said.append(f"The donor itself does not clearly beat chance on {_few(guessed)}: little can be lost there.")
     return said
 
 

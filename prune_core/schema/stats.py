@@ -1,4 +1,4 @@
-"""The standard error of a mean over tokens where whole texts are drawn: that of a ratio of sums. numpy only."""
+"""The standard error of a mean over tokens when whole texts are sampled: that of a ratio of sums. numpy only."""
 
 import numpy as np
 

@@ -12,7 +12,7 @@ from prune_core.schema.reports import Metric, Retention
 
 
 def ranges(layers: tuple[int, ...]) -> str:
-    """Layer numbers in words: (2, 5, 6) -> "2, 5 to 6"; both ends are meant, whatever the order given."""
+    """Layer numbers in words: (2, 5, 6) -> "2, 5 to 6"; inclusive, whatever the order given."""
     runs: list[list[int]] = []
     for layer in sorted(layers):
         if runs and layer == runs[-1][1] + 1:
@@ -23,12 +23,12 @@ def ranges(layers: tuple[int, ...]) -> str:
 
 
 def layers_from_words(text: str) -> tuple[int, ...]:
-    """Layer numbers from "3, 9-12" or "3, 9 to 12"; both ends are meant. The inverse of `ranges`."""
+    """Layer numbers from "3, 9-12" or "3, 9 to 12", inclusive. The inverse of `ranges`."""
     layers: set[int] = set()
     for piece in filter(None, (part.strip() for part in text.split(","))):
         found = re.fullmatch(r"(\d+)(?:\s*(?:-|–|to)\s*(\d+))?", piece)
         if found is None:
-            raise UserError(f"'{piece}' names no layers: write numbers and ranges such as 3, 9-12.")
+            raise UserError(f"'{piece}' is not a layer or a range: write numbers and ranges such as 3, 9-12.")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise UserError(f"'{piece}' runs backwards: write the lower layer first, {last}-{first}.")
@@ -39,8 +39,8 @@ def layers_from_words(text: str) -> tuple[int, ...]:
 def plan_from_words(
     num_layers: int, drop: str = "", replace: str = "", by: str = "linear", attention: str = "", mlp: str = ""
 ) -> Plan:
-    """A plan from "3, 9-12" and the like: layers to drop, blocks to replace by the network `by`, and layers that lose
-    their attention or their MLP alone."""
+    """A plan from "3, 9-12" and the like: layers to drop, blocks to replace with the network `by`, and layers that lose
+    only their attention or only their MLP."""
     dropped = layers_from_words(drop)
     blocks = [layers_from_words(piece) for piece in replace.split(",") if piece.strip()]
     edits: list[Edit] = [Drop(dropped)] if dropped else []
@@ -51,7 +51,7 @@ def plan_from_words(
 
 
 def capitalised(text: str) -> str:
-    """`text` with a large first letter, the others as they are ("MLP" stays)."""
+    """`text` with its first letter capitalised, the others unchanged ("MLP" stays)."""
     return text[:1].upper() + text[1:]
 
 
@@ -113,7 +113,7 @@ def _part_phrase(part: Part, plan: Plan) -> str:
 def _phrase(edit: Merge | Replace) -> str:
     if isinstance(edit, Merge):
         return f"merge {named(edit.layers)} into layer {edit.into} by {edit.rule}"
-    return f"replace {named(edit.block.layers)} by {in_words(edit.by)}"
+    return f"replace {named(edit.block.layers)} with {in_words(edit.by)}"
 
 
 def metric_in_words(metric: Metric) -> str:
@@ -130,7 +130,7 @@ def metric_in_words(metric: Metric) -> str:
 
 
 def bytes_in_words(count: float) -> str:
-    """1234567 -> "1.2 MB" (decimal units, as disks and downloads are told)."""
+    """1234567 -> "1.2 MB" (decimal units, as for disks and downloads)."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if abs(count) < 1000:
             return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -151,15 +151,15 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def retained(skill: Retention) -> str:
-    """What became of a skill: "-7.0 points, 95 % interval -9.1 to -5.0, p < 0.001", or that no loss was measured.
+    """What happened to a skill: "-7.0 points, 95% interval -9.1 to -5.0, p < 0.001", or that no loss was measured.
 
-    Where the donor is at chance: that this says nothing.
+    If the donor is at chance: that the change is uninformative.
     """
     low, high = f"{100 * skill.low:+.1f}", f"{100 * skill.high:+.1f}"
     if skill.verdict == "at chance":
-        return f"says nothing, donor at chance: {100 * skill.donor:.1f}%, {100 * (skill.chance or 0):.1f}% by guessing"
+        return f"uninformative, donor at chance: {100 * skill.donor:.1f}%, guessing {100 * (skill.chance or 0):.1f}%"
     if skill.verdict == "kept":
         return f"no loss measured: within {low} to {high} points"
     p = "" if skill.p_value is None else ", p < 0.001" if skill.p_value < 0.001 else f", p = {skill.p_value:.3f}"
     unclear = "unclear, " if skill.verdict == "unclear" else ""
-    return f"{unclear}{100 * skill.change:+.1f} points, 95 % interval {low} to {high}{p}"
+    return f"{unclear}{100 * skill.change:+.1f} points, 95% interval {low} to {high}{p}"

@@ -1,1 +1,1 @@
-"""What searching methods go by: planned models run on cached states, gradients, sets of blocks; each measured once."""
+"""What searches rely on: planned models run on cached states, gradients, sets of blocks; each measured once."""

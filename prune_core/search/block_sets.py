@@ -1,7 +1,7 @@
 """The best set of several blocks for a budget, from the drop map: predicted by adding up, then measured. No torch.
 
-A set of layers is its maximal runs of neighbours, so sets of blocks that do not touch are all sets of layers. Their
-damage is predicted as the sum of their blocks' own, which leaves out how blocks interact; hence the measuring.
+Any set of layers splits into maximal runs of neighbours, so sets of non-touching blocks cover all sets of layers. Their
+damage is predicted as the sum over their blocks, which ignores how blocks interact; hence the measurement.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from prune_core.schema.plan import Block
 @dataclass(frozen=True)
 class Candidate:
     """Blocks to drop, sorted, none touching another. Damage in nats per token: `predicted` by adding up the blocks'
-    own, `measured` on the model, None before."""
+    own, `measured` on the model (None until then)."""
 
     blocks: tuple[Block, ...]
     predicted: float
@@ -29,7 +29,7 @@ class Candidate:
 
 
 def best_sets(damage: np.ndarray, budget: int, count: int = 5, most_blocks: int | None = None) -> list[Candidate]:
-    """The `count` sets of `budget` layers with the least predicted damage, the best first.
+    """The `count` sets of `budget` layers with the least predicted damage, best first.
 
     damage: [L+1, L+1], the cost of block [i, j) at (i, j); blocks without a finite cost are not used. `most_blocks`
     limits the blocks of a set. Dynamic programming over (layer, layers still to drop, blocks left), each keeping its
@@ -38,11 +38,11 @@ def best_sets(damage: np.ndarray, budget: int, count: int = 5, most_blocks: int 
     layers = damage.shape[0] - 1
     if not 1 <= budget < layers:
         raise UserError(
-            f"A budget of {budget} layers is not possible: this model has {layers}; drop 1 to {layers - 1}."
+            f"A budget of {budget} layers is not possible: this model has {layers}; choose 1 to {layers - 1}."
         )
     limit = budget if most_blocks is None else most_blocks
     if limit < 1 or count < 1:
-        raise UserError(f"{count} sets of at most {limit} blocks are nothing to look for: ask for at least 1 of each.")
+        raise UserError(f"Cannot search for {count} sets of at most {limit} blocks: ask for at least 1 of each.")
     found = _suffixes(damage, budget, count, limit)
     return [Candidate(tuple(Block(i, j) for i, j in blocks), cost) for cost, blocks in found]
 
@@ -53,7 +53,7 @@ Chosen = tuple[float, tuple[tuple[int, int], ...]]
 def _suffixes(damage: np.ndarray, budget: int, count: int, limit: int) -> list[Chosen]:
     """Builds, from the last layer down, the best ways to drop n layers of [p, L) in at most b blocks."""
     layers = damage.shape[0] - 1
-    counted = limit < budget  # otherwise the number of blocks never binds, and one table does for all
+    counted = limit < budget  # otherwise the number of blocks never binds, and one table is enough
     nothing: list[Chosen] = [(0.0, ())]
     table: dict[tuple[int, int, int], list[Chosen]] = {}
 
@@ -75,9 +75,9 @@ def _suffixes(damage: np.ndarray, budget: int, count: int, limit: int) -> list[C
 
 
 def remeasured(candidates: list[Candidate], measure: Callable[[tuple[int, ...]], float]) -> list[Candidate]:
-    """The candidates with their measured damage, the best measured first.
+    """The candidates with their measured damage, best first.
 
-    `measure`: layers to drop -> nats per token, such as the change of loss that a preview finds.
+    `measure`: layers to drop -> nats per token, such as the change in loss that a preview finds.
     """
     found = [replace(candidate, measured=measure(candidate.layers)) for candidate in candidates]
     return sorted(found, key=lambda c: float("inf") if c.measured is None else c.measured)

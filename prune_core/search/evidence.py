@@ -1,7 +1,7 @@
 """Evidence for searches: plans measured on the loaded model and the calibration text, each of them once.
 
-runs.py runs planned models on cached states, taylor.py takes gradients, influence.py compares states. A search asks by
-`methods.Evidence`.
+planned_runs.py runs planned models on cached states, taylor.py takes gradients, influence.py compares states. A search
+asks through `methods.Evidence`.
 """
 
 import math
@@ -27,20 +27,20 @@ from prune_core.search.planned_runs import PlannedRuns, fates
 from prune_core.search.taylor import taylor
 
 CPU_TOKENS, GPU_TOKENS = 512, 8192
-"""Tokens that go through the layers together: on a CPU few, so that activations stay in its cache."""
+"""Tokens that go through the layers together: few on a CPU, so that activations stay in its cache."""
 
 PIECE_VALUES = 2**22
-"""Logits that are normalised at a time."""
+"""Logits normalised at a time."""
 
 
 def search_batch(seq_len: int, device: str) -> int:
-    """How many sequences of `seq_len` tokens make a batch for searches. Only "the first tokens" depend on it."""
+    """How many sequences of `seq_len` tokens make a batch for searches. It only affects what "the first tokens" are."""
     return max(1, (CPU_TOKENS if device == "cpu" else GPU_TOKENS) // seq_len)
 
 
 def regrouped(batches: Sequence[Batch]) -> list[Batch]:
-    """The same sequences in batches of like length, so that little padding is run, always in the same random order, so
-    that the first ones are not the short ones."""
+    """The same sequences in batches of similar length, to save padding, always in the same random order, so that the
+    first ones are not the short ones."""
     grouped = [batch for _, batch in by_length(batches)]
     return [grouped[place] for place in np.random.default_rng(0).permutation(len(grouped))]
 
@@ -48,9 +48,9 @@ def regrouped(batches: Sequence[Batch]) -> list[Batch]:
 class Search:
     """`methods.Evidence` measured on `batches`. `steps` is what the method recorded.
 
-    `known` holds every measurement by what was measured; give the same one again and nothing is measured twice. It is
-    of this model and these texts only, and plain enough for JSON; `keep` is called when it has grown. `measured` and
-    `reused` count plans. A measurement that is not a finite number raises UserError.
+    `known` holds every measurement by what was measured; pass the same one again and nothing is measured twice. It is
+    valid for this model and these texts only, and plain enough for JSON; `keep` is called whenever it has grown.
+    `measured` and `reused` count plans. A measurement that is not finite raises UserError.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Search:
         return self._of_layers("part influence", part_influence, (2, self.num_layers))
 
     def settle(self, plan: Plan) -> None:
-        """Keep the states along `plan`, for the plans to come that share its lower layers."""
+        """Keep the states along `plan`, for later plans that share its lower layers."""
         self._runs.settle(plan)
 
     def expect(self, stage: str, plans: int) -> None:
@@ -127,7 +127,7 @@ class Search:
         self.steps.append(step)
 
     def _of_layers(self, what: str, measure: Callable[..., np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-        """An array of the donor's own, kept among the known measurements number by number."""
+        """An array measured on the donor, kept among the known measurements number by number."""
         keys = [f"{what} {place}" for place in np.ndindex(shape)]
         if any(key not in self._known for key in keys):
             values = measure(self._runs, self._loaded.stack.layers, self._progress.advance)
@@ -145,7 +145,7 @@ class Search:
             value = measure()
             if not math.isfinite(value):
                 raise UserError(
-                    f"A plan's {what} is not a finite number in {self._loaded.info.dtype}: load the model in float32."
+                    f"A plan's {what} is not finite in {self._loaded.info.dtype}: load the model in float32."
                 )
             self._known[key] = value
             self.measured += 1
@@ -173,7 +173,7 @@ class Search:
 
 
 def _last_hidden(recording: Recording, states: Tensor) -> Tensor:
-    """What the model makes of its last layer's output before the head, [B, T, D]: the final norm, in most families."""
+    """The model's output before the head for its last layer's output, [B, T, D]: the final norm, in most families."""
     with torch.inference_mode(), recording.passing_on(states):
         return recording.model.base_model(
             input_ids=recording.input_ids, attention_mask=recording.attention_mask, use_cache=False

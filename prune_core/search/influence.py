@@ -1,4 +1,4 @@
-"""How much attention and MLP change the hidden state, each by itself, in every layer (arXiv 2406.15786)."""
+"""How much attention and MLP each change the hidden state on their own, in every layer (arXiv 2406.15786)."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ def part_influence(runs: PlannedRuns, layers: nn.ModuleList, advance: Callable[[
     """1 - mean over tokens of the cosine before and after a part is added, float64 [2, L]: attention, MLP.
 
     Attention: the layer's input x and x + attention. MLP: that sum and the layer's output; so in families that add both
-    parts to x at once (GPT-NeoX, Falcon), whose like the paper does not treat, the MLP is the part added last. Padding
-    does not count. `advance` is called after each layer.
+    parts to x at once (GPT-NeoX, Falcon), which the paper does not cover, the MLP is the part added last. Padding does
+    not count. `advance` is called after each layer.
     """
     begun = [runs.along_donor(batch, 0) for batch in range(len(runs.batches))]
     recordings, states = [recording for recording, _ in begun], [state for _, state in begun]

@@ -1,6 +1,6 @@
-"""Planned models run on cached states: only the layers above the first change; nothing is copied but merged weights.
+"""Planned models run on cached states: only the layers above the first change; only merged weights are copied.
 
-The states along the donor are kept, and along one more plan, the one that a search says it goes on from. A plan starts
+The states along the donor are kept, and those along one more plan, which a search says it continues from. A plan starts
 from whichever of the two it shares more layers with, counted from the bottom.
 """
 
@@ -23,15 +23,15 @@ from prune_core.schema.progress import Progress
 
 T = TypeVar("T")
 Fate = str | Merge | DropPart
-"""What a plan makes of one layer: KEPT, REMOVED, the merge that it becomes, or the part that it alone loses."""
+"""What a plan does with one layer: KEPT, REMOVED, the merge that it becomes, or the single part that it loses."""
 KEPT, REMOVED = "kept", "removed"
 
 SHARE_OF_MEMORY = 0.25
-"""Of the device's free memory, what the states along one plan may take; beyond it only every n-th state is kept."""
+"""Share of the device's free memory for the states along one plan; beyond it, only every n-th state is kept."""
 
 
 def fates(plan: Plan) -> tuple[Fate, ...]:
-    """What the plan makes of each layer, [L]; the same for plans that make the same model."""
+    """What the plan does with each layer, [L]; equal for plans that give the same model."""
     edits.check_offered(plan)
     changed: dict[int, Fate] = {edit.into: edit for edit in plan.edits if isinstance(edit, Merge)}
     for edit in plan.edits:
@@ -42,14 +42,14 @@ def fates(plan: Plan) -> tuple[Fate, ...]:
 
 
 class Trunk(NamedTuple):
-    """The states along one plan, for each batch: state number -> [B, T, D], padding included. The last is there."""
+    """The states along one plan, for each batch: state number -> [B, T, D], padding included. The last is kept."""
 
     fates: tuple[Fate, ...]
     states: list[dict[int, Tensor]]
 
 
 class PlannedRuns:
-    """Runs plans on calibration batches. The donor is recorded at first use; its model is left as it was."""
+    """Runs plans on calibration batches. The donor is recorded on first use; its model is left unchanged."""
 
     def __init__(self, loaded: LoadedModel, batches: Sequence[Batch], progress: Progress) -> None:
         self.batches = batches
@@ -66,14 +66,14 @@ class PlannedRuns:
         self._record(count)
         with self._weights_of(wanted):
             for number in range(count):
-                self._progress.advance(0)  # heeds the cancel flag
+                self._progress.advance(0)  # checks the cancel flag
                 at, states = self._start(number, wanted)
                 rest = (layer for layer in range(at, len(wanted)) if wanted[layer] != REMOVED)
                 found.append(measure(number, self._recordings[number], self._recordings[number].run(states, rest)))
         return found
 
     def settle(self, plan: Plan) -> None:
-        """Keep the states along `plan` beside the donor's, instead of those of the plan settled on before."""
+        """Keep the states along `plan` beside the donor's, replacing those of the plan settled on before."""
         wanted = fates(plan)
         self._record(len(self.batches))
         with self._weights_of(wanted):
@@ -81,7 +81,7 @@ class PlannedRuns:
         self._trunks[1:] = [Trunk(wanted, states)]
 
     def along_donor(self, number: int, state: int) -> tuple[Recording, Tensor]:
-        """The recording of batch `number`, and a state of the donor, [B, T, D]; run again where it is not kept."""
+        """The recording of batch `number`, and a state of the donor, [B, T, D]; recomputed if it is not kept."""
         self._record(number + 1)
         kept = self._trunks[0].states[number]
         at = max(position for position in kept if position <= state)
@@ -136,12 +136,12 @@ class PlannedRuns:
 
 
 def _shared(one: tuple[Fate, ...], other: tuple[Fate, ...]) -> int:
-    """How many layers, from the bottom, two plans treat alike."""
+    """How many layers, from the bottom, two plans treat the same."""
     return next((place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b), len(one))
 
 
 def _affordable(loaded: LoadedModel, batches: Sequence[Batch]) -> list[int]:
-    """The numbers of the states to keep: all of them, or every n-th where memory is short; 0 and L are among them."""
+    """The numbers of the states to keep: all of them, or every n-th if memory is short; always 0 and L."""
     layers, tokens = len(loaded.stack.layers), sum(batch.input_ids.numel() for batch in batches)
     size = (layers + 1) * tokens * loaded.info.hidden_size * loaded.model.dtype.itemsize
     stride = math.ceil(size / max(1.0, SHARE_OF_MEMORY * free_bytes(loaded.info.device)))

@@ -1,7 +1,7 @@
-"""Taylor importance of every layer without a gradient of the whole model in memory (arXiv 2402.02834).
+"""Taylor importance of every layer without holding the whole model's gradient in memory (arXiv 2402.02834).
 
-The gradient goes down one layer at a time: from the loss to the last state, then through each layer, run again on its
-cached input. So one layer's gradients are held at a time, and texts can come in any number of batches.
+The gradient goes down one layer at a time: from the loss to the last state, then through each layer, rerun on its
+cached input. So only one layer's gradients are held at a time, and texts can come in any number of batches.
 """
 
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def _through(
 
 
 def _outside_inference(value: Any) -> Any:
-    """Recorded arguments as autograd takes them: tensors made in inference mode are copied."""
+    """Recorded arguments as autograd accepts them: tensors made in inference mode are copied."""
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value
     if isinstance(value, (tuple, list)):

@@ -1,4 +1,4 @@
-"""Questions on the command line: what may have changed is asked anew, and a model is loaded once."""
+"""Questions on the command line: what may have changed is computed again, and a model is loaded once."""
 
 from dataclasses import replace
 from pathlib import Path

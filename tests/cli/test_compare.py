@@ -41,7 +41,7 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
     assert heads == ["", "What it cuts", "Loss", "Change", "demo_facts", "demo_agreement", "Choosing", "Building"]
     assert donor[:2] == ["donor", "nothing"] and chance[4:6] == ["25.0%", "50.0%"]
     assert {row[0] for row in methods} == {"Last layers", "LLM-Drop", "ShortGPT (Block Influence)"}
-    assert "Not in the table: Shortened LLaMA (Taylor+)." in shown.output
+    assert "Left out: Shortened LLaMA (Taylor+)." in shown.output
     assert "LLM-Drop: dropped parts stay as zeros" in shown.output
     assert [float(row[2]) for row in methods] == sorted(float(row[2]) for row in methods)
 
@@ -85,7 +85,7 @@ def test_no_method_at_all_is_an_error_with_its_reason(given, tmp_path, monkeypat
     asked[asked.index("--budget") + 1] = "99"
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code != 0
-    assert re.search("No method made a plan.*Not in the table: Last layers.*99", str(shown.exception))
+    assert re.search("No method produced a plan.*Left out: Last layers.*99", str(shown.exception))
     assert not (tmp_path / "table.md").exists()
 
 

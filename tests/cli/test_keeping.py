@@ -65,7 +65,7 @@ def test_delete_restore_and_empty(two):
     assert two[0] in runs()
     runs("delete", *two)
     assert "holds 2 runs. Add --yes" in runs("empty-trash")
-    assert "Destroyed 2 runs" in runs("empty-trash", "--yes")
+    assert "Permanently deleted 2 runs" in runs("empty-trash", "--yes")
     assert runs() == runs("restore") == ""
 
 

@@ -198,5 +198,5 @@ def test_plans_that_do_not_fit_are_refused() -> None:
     donor = tiny_model("llama", 4)
     with pytest.raises(UserError, match="plan is for 5 layers, but this model has 4"):
         build.build(donor, drop_plan(5, (0,)))
-    with pytest.raises(UserError, match="'a linear map' is not offered"):
+    with pytest.raises(UserError, match="There is no replacement 'a linear map'"):
         build.build(donor, Plan(4, (Replace(Block(1, 3), "a linear map"),)))

@@ -41,7 +41,7 @@ def test_warns_exactly_where_the_count_alone_is_not_enough(family: str, tmp_path
         loads = True
     except (ValueError, StrictDataclassError):
         loads = False
-    assert ("refused" in told) == (not loads)
+    assert ("rejected" in told) == (not loads)
     if family in ("llama", "mistral", "opt", "gpt2", "bloom"):  # they store nothing by layer
         assert not told
     if family == "qwen3_moe":
@@ -50,5 +50,5 @@ def test_warns_exactly_where_the_count_alone_is_not_enough(family: str, tmp_path
 
 def test_other_edits_are_refused() -> None:
     plan = Plan(6, (Merge(1, (2,)),))
-    with pytest.raises(UserError, match=r"whole layers only.*merge layer 2"):
+    with pytest.raises(UserError, match=r"only drop whole layers.*merge layer 2"):
         mergekit_recipe(plan, ModelRef("m"), "float32", tiny_config("llama"))

@@ -199,7 +199,7 @@ def test_what_cannot_be_is_refused_in_a_sentence() -> None:
         fit_plan(loaded(donor), ragged_batches((9, 9), 2), Plan(LAYERS, (Replace(Block(0, 2), "linear"),)))
     with pytest.raises(
         UserError,
-        match=r"No linear map of 32 channels follows from 18 tokens with ridge 0\.0: use more text or a larger ridge",
+        match=r"18 tokens do not determine a linear map of 32 channels with ridge 0\.0: use more text",
     ):
         fit_plan(loaded(donor), ragged_batches((9, 9), 2), linear_plan(ridge=0.0))
 

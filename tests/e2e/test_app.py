@@ -84,9 +84,9 @@ def test_build_refresh_in_mid_job_and_compare(tab: Page) -> None:
     tab.get_by_role("button", name=re.compile("^Build and compare")).click()
     expect(tab.get_by_role("button", name="Cancel")).to_be_visible(timeout=LONG_MS)  # the job is there
     tab.reload()
-    says(tab, "Take it with you")
+    says(tab, "Export the pruned model")
     settle(tab)
-    says(tab, "What they write")
+    says(tab, "What both models write")
     table = tab.get_by_test_id("stDataFrame").locator("visible=true").first
     expect(table).to_be_visible()
 

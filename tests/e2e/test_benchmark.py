@@ -1,4 +1,4 @@
-"""Prompts of one's own and the map of skills in a real browser, on the demo model."""
+"""Your own prompts and the map of skills in a real browser, on the demo model."""
 
 import re
 from collections.abc import Iterator
@@ -29,14 +29,14 @@ def tab(browser: Browser, app_server: AppServer, home: Store) -> Iterator[Page]:
 
 
 def test_a_prompt_is_continued_by_both_models_before_our_eyes(tab: Page) -> None:
-    tab.get_by_role("tab", name="Write your own prompt").click()
+    tab.get_by_role("tab", name="Try your own prompts").click()
     settle(tab)
     tab.get_by_role("textbox", name="Prompts").fill(PROMPT)
     for setting, value in (("New tokens", "100"), ("Temperature", "0")):
         tab.get_by_role("spinbutton", name=setting).fill(value)
-    tab.get_by_role("button", name="Write", exact=True).click()
+    tab.get_by_role("button", name="Generate", exact=True).click()
     lengths: list[tuple[int, int]] = []
-    ends = tab.get_by_text(re.compile("^The pruned model (departs at token|writes the donor)"))
+    ends = tab.get_by_text(re.compile("^The pruned model (diverges at token|reproduces the donor)"))
     while not ends.count():
         shown = tab.locator(".ls-text").all_inner_texts()
         if len(shown) == 2:
@@ -57,7 +57,7 @@ def test_the_texts_are_there_after_a_refresh(tab: Page) -> None:
     before = tab.locator(".ls-text").all_inner_texts()
     tab.reload()
     settle(tab)
-    tab.get_by_role("tab", name="Write your own prompt").click()
+    tab.get_by_role("tab", name="Try your own prompts").click()
     settle(tab)
     assert tab.locator(".ls-text").all_inner_texts() == before
 

@@ -57,7 +57,7 @@ def test_name_a_run(tab: Page, home: Store) -> None:
     assert (newest.about.name, newest.about.tags) == ("The best", ("paper",))
     tab.keyboard.press("Escape")
     settle(tab)
-    says(tab, "What they write")  # still ticked, so still open
+    says(tab, "What both models write")  # still selected, so still open
 
 
 def test_the_report_opens_from_the_disk_without_a_network(tab: Page, browser: Browser, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_wrong_file_is_told_and_a_recipe_opens_its_plan(tab: Page, home: Store
     folder = home.folder(catalogue.entries(home)[2].id)
     chooser = tab.locator('input[type="file"]')
     chooser.set_input_files(folder / "result.json")
-    says(tab, re.compile("result.json is no recipe, since it holds a RunResult"))
+    says(tab, re.compile("result.json is not a recipe, since it holds a RunResult"))
     settle(tab)
     chooser.set_input_files(folder / "spec.json")
     says(tab, "Drop layers 1 to 2 (2 of 16)")

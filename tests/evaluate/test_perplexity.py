@@ -149,7 +149,7 @@ def test_perplexity_too_large_for_a_float_is_left_out():
 def test_a_loss_that_is_not_a_number_is_an_error():
     model = tiny_model("llama")
     model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(UserError, match="loss on held-out text is nan: the model overflows in float32"):
+    with pytest.raises(UserError, match="loss on held-out text is nan, as the model overflows in float32"):
         run(model, HeldOut(context=32, stride=16))
 
 

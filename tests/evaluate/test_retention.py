@@ -36,7 +36,7 @@ def test_a_donor_at_chance_has_no_skill_to_lose():
     at = {row.task: row for row in found}
     assert at["guessed"].donor_stderr == pytest.approx(math.sqrt(0.25 * 0.75 / 100))
     assert at["guessed"].verdict == "at chance" and at["known"].verdict == "kept"
-    assert retained(at["guessed"]) == "says nothing, donor at chance: 25.0%, 25.0% by guessing"
+    assert retained(at["guessed"]) == "uninformative, donor at chance: 25.0%, guessing 25.0%"
     mean = at["mean of 2 tasks"]
     assert mean.chance == 0.25 and mean.verdict == "kept"
     assert mean.donor_stderr == pytest.approx(math.sqrt(0.25 * 0.75 + 0.65 * 0.35) / 20)
@@ -171,11 +171,11 @@ def row(change: float, low: float, high: float, p_value: float | None) -> Retent
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (row(-0.07, -0.091, -0.05, 1e-9), "-7.0 points, 95 % interval -9.1 to -5.0, p < 0.001"),
+        (row(-0.07, -0.091, -0.05, 1e-9), "-7.0 points, 95% interval -9.1 to -5.0, p < 0.001"),
         (row(0.001, -0.01, 0.012, 1.0), "no loss measured: within -1.0 to +1.2 points"),
-        (row(0.1, 0.02, 0.2, 0.012), "+10.0 points, 95 % interval +2.0 to +20.0, p = 0.012"),
-        (row(-0.1, -0.2, -0.02, 0.0625), "unclear, -10.0 points, 95 % interval -20.0 to -2.0, p = 0.062"),
-        (row(-0.1, -0.2, -0.02, None), "-10.0 points, 95 % interval -20.0 to -2.0"),
+        (row(0.1, 0.02, 0.2, 0.012), "+10.0 points, 95% interval +2.0 to +20.0, p = 0.012"),
+        (row(-0.1, -0.2, -0.02, 0.0625), "unclear, -10.0 points, 95% interval -20.0 to -2.0, p = 0.062"),
+        (row(-0.1, -0.2, -0.02, None), "-10.0 points, 95% interval -20.0 to -2.0"),
     ],
 )
 def test_words(row, words):

@@ -104,9 +104,9 @@ def test_a_task_written_for_no_examples_stays_so(model, folder, tmp_path):
     ("line", "message"),
     [
         ('{"query": ', r"Line 3 of items\.jsonl is not valid JSON"),
-        ("[1, 2]", "Line 3 .*is no JSON object"),
+        ("[1, 2]", "Line 3 .*is not a JSON object"),
         ({"query": "q", "gold": 0}, "Line 3 .*has no choices: every item needs query, choices and gold"),
-        (GOOD | {"query": 7}, r"Line 3 .*query that is no text \(7\)"),
+        (GOOD | {"query": 7}, r"Line 3 .*query that is not text \(7\)"),
         (GOOD | {"choices": "ab"}, "Line 3 .*not two or more texts"),
         (GOOD | {"choices": ["a"]}, "Line 3 .*not two or more texts"),
         (GOOD | {"choices": ["a", ""]}, "Line 3 .*none empty"),

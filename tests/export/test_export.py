@@ -58,7 +58,7 @@ def test_folder_loads_and_repeats(family: str, tmp_path: Path) -> None:
 def test_the_card_says_that_dropped_parts_save_nothing() -> None:
     edits = (Drop((9,)), DropPart("attention", (1, 2)), DropPart("mlp", (5,)))
     card = model_card(replace(SPEC, plan=Plan(16, edits, "blockpruner")))
-    assert "| Layers without attention | 1 to 2: their weights are there as zeros, so the file is no smaller" in card
+    assert "| Layers without attention | 1 to 2: their weights are zeros, so the file is no smaller" in card
     assert "| Layers without MLP | 5: " in card
     assert "Layers without" not in model_card(SPEC)
 
@@ -74,7 +74,7 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "theirs.txt").write_text("precious")
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         export(model, tiny_tokenizer(), tmp_path / "out", SPEC)
     assert (tmp_path / "out" / "theirs.txt").read_text() == "precious"
 
@@ -99,7 +99,7 @@ def test_card_tells_everything() -> None:
     for words in (
         "# someone/model, 13 of 16 layers",
         "drop layers 2, 5 to 6 (3 of 16)",
-        "| Layers kept, in this order | 0 to 1, 3 to 4, 7 to 15 |",
+        "| Layers kept, in order | 0 to 1, 3 to 4, 7 to 15 |",
         "| Chosen | lowest Block Influence |",
         "8 texts of up to 128 tokens, seed 3",
         "revision v2",

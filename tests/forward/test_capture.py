@@ -114,7 +114,7 @@ def test_texts_that_the_model_cannot_take_are_refused() -> None:
     with pytest.raises(UserError, match=f"{CONTEXT + 1} tokens is longer than the model's context of {CONTEXT}"):
         run(loaded, [too_long], [])
     foreign = Batch(torch.full((1, 4), VOCAB), torch.ones(1, 4, dtype=torch.int64))
-    with pytest.raises(UserError, match=f"token {VOCAB} and the model knows {VOCAB}"):
+    with pytest.raises(UserError, match=f"token {VOCAB} but the model knows {VOCAB}"):
         run(loaded, [foreign], [])
 
 

@@ -44,7 +44,7 @@ def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.
         assert "no model 'ours/whole'" not in refused("ours/whole", device="tpu")
     assert "cannot be reached for the model 'ours/other'" in refused("ours/other")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "give a local path, or connect" in refused("ours/other")
+    assert "give a local path, or go online" in refused("ours/other")
 
 
 class StopsAtOnce(Silent):
@@ -65,7 +65,7 @@ def test_a_folder_is_pushed_whole_to_a_new_repository(tmp_path: Path, monkeypatc
         assert address.endswith("/me/cut")
         pushed = {file.name: file.read_bytes() for file in (hub / "me" / "cut").iterdir()}
         assert pushed == {file.name: file.read_bytes() for file in folder.iterdir()}
-        with pytest.raises(UserError, match="me/cut holds files already"):
+        with pytest.raises(UserError, match="me/cut already has files"):
             upload(folder, "me/cut", True, Silent())
         monkeypatch.setenv("HF_TOKEN", "hf_another")
         with pytest.raises(UserError, match="refuses the push to me/other"):

@@ -154,7 +154,7 @@ def test_custom_code_runs_only_when_trusted(tmp_path: Path, monkeypatch: pytest.
         architectures=["OwnForCausalLM"],
         auto_map={"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnForCausalLM"},
     )
-    assert "tick 'trust remote code' only if you trust its author" in refused(folder)
+    assert "select 'Run the model's own code' only if you trust its author" in refused(folder)
     loaded = load(ModelRef(str(folder), trust_remote_code=True))
     assert type(loaded.model).__name__ == "OwnForCausalLM"
     assert loaded.info.family == "own"
@@ -199,7 +199,7 @@ def test_a_family_whose_layers_are_not_found_is_unsupported(tmp_path: Path) -> N
 def test_a_stack_shorter_than_its_config_is_unsupported() -> None:
     broken: PreTrainedModel = tiny_model("llama", 3)
     broken.config.num_hidden_layers = 4
-    with pytest.raises(UserError, match="has 3 layers where its config says 4"):
+    with pytest.raises(UserError, match="has 3 layers but its config says 4"):
         find_stack(broken)
 
 
@@ -219,7 +219,7 @@ def test_configs_that_are_wrong(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(whole[:50])
     assert "not valid JSON" in refused(tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    assert "no JSON object" in refused(tmp_path)
+    assert "not a JSON object" in refused(tmp_path)
 
 
 def test_weights_that_are_broken_cut_short_or_missing(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_integer_weights_are_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     integers = {name: torch.zeros(w.shape, dtype=torch.int8) for name, w in load_file(tmp_path / WEIGHTS).items()}
     save_file(integers, tmp_path / WEIGHTS, metadata={"format": "pt"})
-    assert "stores I8, no plain float weights" in refused(tmp_path)
+    assert "stores I8, not plain float weights" in refused(tmp_path)
 
 
 def test_tokenizers_that_are_missing_or_broken(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_map_is_shown_again_with_what_it_says(store):
     said = words(app)
     assert "Needed for every skill: layer 0." in said
     assert "Needed for sums: layer 3." in said
-    assert "each of layers 1 to 2, 4 to 15 costs no skill anything that 40 items show" in said
+    assert "each of layers 1 to 2, 4 to 15 costs no skill a loss detectable with 40 items" in said
     assert app.number_input(key="skill_limit").value == 40  # the settings of the last map
     assert len(app.get("plotly_chart")) == 1
     assert not any(button.label == "Measure where it hurts" for button in app.button)
@@ -72,15 +72,15 @@ def test_a_stopped_map_is_shown_as_far_as_it_is_and_goes_on(store):
     store.save_partial(jobs.job_id(spec), skills(measured=5))
     app = section("Where it hurts")
     assert "5 of 16 measured" in words(app)
-    assert any(button.label == "Go on measuring" for button in app.button)
+    assert any(button.label == "Resume measuring" for button in app.button)
 
 
 def test_one_score_at_a_time(store):
     kept_map(store, skills(metrics=("acc", "acc_norm")))
     app = section("Where it hurts")
-    assert "Accuracy (acc)" in words(app)
+    assert "Change in accuracy (acc)" in words(app)
     app.segmented_control(key="skill_metric").set_value("acc_norm").run()
-    assert "Accuracy (acc_norm)" in words(app) and not app.exception
+    assert "Change in accuracy (acc_norm)" in words(app) and not app.exception
 
 
 def test_other_settings_ask_for_another_map(store):
@@ -91,8 +91,8 @@ def test_other_settings_ask_for_another_map(store):
 
 
 def test_nothing_to_compare_with_says_what_to_do(store):
-    app = section("Write your own prompt")
-    assert "There is nothing to compare with yet" in words(app)
+    app = section("Try your own prompts")
+    assert "Nothing to compare with yet" in words(app)
     assert not app.text_area
 
 
@@ -100,17 +100,17 @@ def test_texts_are_shown_side_by_side_as_they_are(store):
     plan = drop_plan(LAYERS, [3])
     spec = TextSpec(ModelRef(), Calibration(), plan, ("Once",))
     keep(store, spec, Texts((PAIR,), True, 2.0))
-    app = section("Write your own prompt")
+    app = section("Try your own prompts")
     app.session_state["workspace"] = Workspace(chosen={"demo": plan}, text_id=jobs.job_id(spec))
     app.run()
     assert not app.exception
     donor, pruned = (element.proto.body for element in app.get("html"))
     assert "<b>Once</b> The<mark" in donor and " &lt;b&gt;&amp;</mark>" in donor
     assert " *mill*</mark>" in pruned
-    assert r"departs at token 2\: donor ' \<b\>&', pruned ' \*mill\*'" in words(app)
-    assert "at 50% of them; mean KL from the donor 0.360 nats" in words(app)
+    assert r"diverges at token 2\: donor ' \<b\>&', pruned ' \*mill\*'" in words(app)
+    assert "50% of the time; mean KL from the donor 0.360 nats" in words(app)
     assert app.text_area[0].value == "Once"
-    assert app.selectbox[0].options == ["Drop layer 3 (1 of 16): by hooks, nothing is built"]
+    assert app.selectbox[0].options == ["Drop layer 3 (1 of 16): via hooks, nothing is built"]
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

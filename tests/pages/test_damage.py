@@ -42,7 +42,7 @@ def test_what_lowers_the_loss_is_marked_and_said():
     assert sorted(zip(signs.x, signs.y, strict=True)) == [(3, 5), (5, 3)]
     assert figure.data[0].z[3][5] == -3  # the cheap end
     words = figure.data[0].text[3][5]
-    assert "drop layers 3 to 4 (2 of 12)" in words and "change of loss -0.02" in words and "±" in words
+    assert "drop layers 3 to 4 (2 of 12)" in words and "change in loss -0.02" in words and "±" in words
     assert figure.data[0].text[0][LAYERS].endswith("at least one must stay")
     assert len(damage_map(drops(), "kl").data) == 1
 
@@ -51,7 +51,7 @@ def test_one_text_has_no_spread_and_a_loss_that_overflowed_is_said():
     assert "±" not in damage_map(drops(1)).data[0].text[1][2]
     one = drops(1)
     one.nll[0, 0] = np.nan
-    assert damage_map(one).data[0].text[0][1].endswith("its loss is not a finite number")
+    assert damage_map(one).data[0].text[0][1].endswith("its loss is not finite")
 
 
 def test_similarity_against_damage_shows_every_block():

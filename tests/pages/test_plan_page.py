@@ -61,11 +61,11 @@ def test_methods_are_compared_by_loss_and_a_stopped_one_says_why_and_can_be_trie
     stopped(store, search, "failed", "Memory ran out.")
     app = page("plan")
     app.multiselect(key="compared").set_value(["shortgpt", "deepest", "laco"]).run()
-    pressed(app, "Compare them")
+    pressed(app, "Compare these methods")
     table = app.dataframe[0].value
     assert list(table["Method"]) == [deepest.label, short.label, laco.label]
     assert list(table["Loss"][:2]) == [1.7, 1.9]
-    assert table["Not there yet"][2] == "its search: Memory ran out."
+    assert table["Status"][2] == "search: Memory ran out."
     assert "Removed by all 2: layers 11 to 12; by 1: layers 9 to 10, 13 to 14." in words(app)
     assert jobs.waiting_ids(store) == [] and jobs.worker_pid(store) is None
     pressed(app, "Try again")
@@ -80,7 +80,7 @@ def test_who_agrees_on_which_layer():
     assert agreement_words(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
     assert agreement_words({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
     halves = agreement_words(plans | {"d": Plan(8, (DropPart("attention", (5,)),))})
-    assert "by 1: layers 2, 4, 6. These are whole layers" in halves and "counts half" in halves
+    assert "by 1: layers 2, 4, 6. This counts whole layers" in halves and "counts as half" in halves
 
 
 @pytest.mark.usefixtures("store")
@@ -91,7 +91,7 @@ def test_a_method_starts_with_a_budget_of_what_it_removes():
     app.checkbox(key="laco_free").check().run()
     assert app.text_input(key="laco_threshold").value == "0.65"
     app.selectbox(key="method").set_value("llm_drop").run()
-    assert app.slider(key="budget").label == "Attentions to remove"
+    assert app.slider(key="budget").label == "Attention modules to remove"
     app.selectbox(key="llm_drop_part").set_value("mlp").run()
     assert app.slider(key="budget").label == "MLPs to remove"
 
@@ -122,7 +122,7 @@ def test_a_merge_plan_can_be_edited_by_hand_and_taken_back(store):
     choose(store, merged)
     app = page("plan")
     assert "Merge layers 9 to 10 into layer 8" in words(app)
-    assert "gives up what else the plan does" in words(app)
+    assert "discards the plan's other edits" in words(app)
     pressed(app, "Apply")
     assert "Drop layers 9 to 10 (2 of 16)" in words(app)
     pressed(app, "Undo")
@@ -171,7 +171,7 @@ def test_a_cancelled_training_can_be_tried_again(store):
     stopped(store, ReplaceSpec(*NOW, trained_plan()), "cancelled")
     choose(store, trained_plan())
     app = page("plan")
-    assert "The replacement was cancelled" in words(app)
+    assert "Fitting the replacement was cancelled" in words(app)
     assert any(button.label == "Try again" for button in app.button)
 
 
@@ -183,8 +183,8 @@ def test_training_curves_say_what_one_means():
     assert figure.layout.annotations[0].text == "block dropped"
     mixed = training_curves({"9-13": CURVE, "2-4": CURVE}, Fit(steps=20, lm_weight=0.5))
     assert [trace.name for trace in mixed.data][::2] == [
-        "layers 2 to 3, held-back text",
-        "layers 9 to 12, held-back text",
+        "layers 2 to 3, validation text",
+        "layers 9 to 12, validation text",
     ]
     assert not mixed.layout.annotations
 

@@ -75,7 +75,7 @@ def test_the_model_page_offers_the_measure(store, monkeypatch):
     keep(store, InspectSpec(ModelRef()), info)
     monkeypatch.setattr(
         "prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec)
-    )  # the model is looked at anew
+    )  # the model is inspected again
     app = page("model")
     box = next(box for box in app.checkbox if box.label == "Also measure RBF CKA (takes longer)")
     box.check().run()
@@ -142,7 +142,7 @@ def test_patches_of_a_kept_search_are_named_with_its_settings(store):
     keep(store, PlanSpec(*NOW, SlidingLayerMerging().at_budget(), 4), PlanResult(plan, (), 9, 2, 1.0))
     said = words(on_cka(store))
     assert "4 layers to remove, rule rdsc, on 10 texts" in said
-    assert "Its patches: layers 3 to 4; layers 11 to 13." in said
+    assert "Patches: layers 3 to 4; layers 11 to 13." in said
 
 
 # --- sets of blocks -------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def test_while_the_map_grows_its_sets_are_not_measured(store, monkeypatch):
     mark(store, jobs.job_id(spec), spec, "cancelled")
     store.save_partial(jobs.job_id(spec), drops())
     labels = [button.label for button in page("redundancy").button]
-    assert "Go on measuring" in labels and "Measure these sets" in labels
+    assert "Resume measuring" in labels and "Measure these sets" in labels
     monkeypatch.setattr("prune_core.store.spawning.ensure_worker", lambda home: 0)
     jobs.submit(store, spec)
     labels = [button.label for button in page("redundancy").button]

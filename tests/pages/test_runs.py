@@ -80,11 +80,11 @@ def test_figures_are_numbers_and_the_best_comes_first_when_asked():
 
 
 def test_the_model_comes_early_where_there_are_several(store, three):
-    assert list(opened().dataframe[0].value)[:4] == ["Plan", "Made", "Method", "State"]
+    assert list(opened().dataframe[0].value)[:4] == ["Plan", "Created", "Method", "State"]
     spec = run_spec(1)
     keep_run(store, 9, replace(spec, model=replace(spec.model, path="owner/other")))
     table = opened().dataframe[0].value
-    assert list(table)[:5] == ["Plan", "Model", "Made", "Method", "State"]
+    assert list(table)[:5] == ["Plan", "Model", "Created", "Method", "State"]
     assert list(table["Model"]) == ["owner/other", "demo", "demo", "demo"]
 
 
@@ -94,7 +94,7 @@ def test_search_and_filters(store, three):
     app.text_input(key="runs_text").set_value("second").run()
     assert len(app.dataframe[0].value) == 1
     app.text_input(key="runs_text").set_value("nothing like it").run()
-    assert "No run fits" in said(app)
+    assert "No runs match" in said(app)
     app.text_input(key="runs_text").set_value("").run()
     app.multiselect(key="runs_tags").set_value(["paper"]).run()
     assert list(app.dataframe[0].value["Name"]) == ["Second best"]
@@ -129,7 +129,7 @@ def test_name_tags_and_notes(store, three):
     name, tags = (next(each for each in app.text_input if each.label == label) for label in ("Name", "Tags"))
     name.set_value("The *one*")
     tags.set_value("a, b")
-    press(app, "Keep")
+    press(app, "Save")
     assert catalogue.entry(store, three[0]).about == About("The *one*", ("a", "b"))
 
 
@@ -140,7 +140,7 @@ def test_two_are_compared_and_nine_are_not(store, three):
     perplexity = table[table["Metric"] == "perplexity ↓"].iloc[0]
     assert perplexity.iloc[2:5].tolist() == ["2.500 ± 0.030", "3.010 ± 0.040 ★", "4.515 ± 0.040"]
     more = tuple(keep_run(store, number) for number in range(10, 16))
-    assert "9 runs are ticked: 2 to 8 can be compared" in said(opened((*three, *more)))
+    assert "9 runs are selected: compare 2 to 8" in said(opened((*three, *more)))
 
 
 def test_an_interrupted_run_says_so_and_is_resumed(store, monkeypatch):
@@ -161,7 +161,7 @@ def test_run_again_and_change(store, three, monkeypatch):
     (again,) = jobs.waiting_ids(store)
     assert store.spec(again) == store.spec(three[0]) and again not in three
     app = opened((three[1],))
-    press(app, "Change and run again")
+    press(app, "Edit and run again")
     now, spec = app.session_state["workspace"], store.spec(three[1])
     assert isinstance(spec, RunSpec)
     assert (now.model, now.calibration, now.evaluation) == (spec.model, spec.calibration, spec.evaluation)
@@ -181,7 +181,7 @@ def test_a_damaged_run_is_told_and_can_be_deleted(store, three):
 def test_quality_against_cost():
     app = opened()
     app.segmented_control(key="runs_view").set_value("Quality against cost").run()
-    assert not app.exception and "The front: **A** drop layers 0 to 1" in said(app)
+    assert not app.exception and "Pareto front: **A** drop layers 0 to 1" in said(app)
     assert app.selectbox(key="pareto_on").options == ["text, context 256, stride 128; batch 1, median of 7 rounds"]
 
 
@@ -222,9 +222,9 @@ def test_the_picture_of_quality_against_cost_names_its_front(store, three):
     keep_run(store, 9, measured=result(4.0))
     runs = catalogue.entries(store)
     figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
-    marks = next(trace for trace in figure.data if (trace.name or "").startswith("front"))
+    marks = next(trace for trace in figure.data if (trace.name or "").startswith("Pareto front"))
     assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
-    ring = next(trace for trace in figure.data if trace.name == "ticked")
+    ring = next(trace for trace in figure.data if trace.name == "selected")
     assert [point[0] for point in ring.customdata] == [three[1]]
     assert [run.id for run in on_front(runs, key("decode"), key("perplexity"))][-1] == three[0]
 

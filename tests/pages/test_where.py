@@ -51,8 +51,8 @@ def test_a_run_of_another_model_says_so(store):
     run_id = keep_run(store, 1)
     session(store, model=MINE, run_id=run_id)
     app = page("benchmark")
-    assert r"This run is of another model, demo model. The model chosen now: owner/mine\_2." in warnings(app)
-    assert "made 2026-01-01 00:00:01" in words(app)
+    assert r"This run is of a different model, demo model. The current model is owner/mine\_2." in warnings(app)
+    assert "created 2026-01-01 00:00:01" in words(app)
     say(store, run_id, About("My run"))
     assert "My run" in [heading.value for heading in app.run().subheader]
 
@@ -62,7 +62,7 @@ def test_a_run_of_another_text_says_so_and_one_of_the_same_says_nothing(store):
     assert not page("benchmark").warning
     other = replace(run_spec(2), calibration=Calibration(samples=8))
     session(store, run_id=keep_run(store, 2, other))
-    assert "This run was made with another text: demo text, 8 texts" in warnings(page("benchmark"))
+    assert "This run used a different text, demo text, 8 texts" in warnings(page("benchmark"))
 
 
 def test_the_demos_tasks_on_another_model_are_warned_of(store):

@@ -194,7 +194,7 @@ def test_a_lost_terminal_is_resumed_by_the_same_command(spec, whole_run, tmp_pat
     (run_id,) = jobs.ids(store, "run")
     assert catalogue.entry(store, run_id).state == "interrupted"
     again = CliRunner().invoke(app, ["run", str(recipe)], catch_exceptions=False)
-    assert f"Going on with {run_id}" in again.output and "acc" in again.output
+    assert f"Resuming {run_id}" in again.output and "acc" in again.output
     assert jobs.ids(store, "run") == [run_id] and lasting(store.result(run_id)) == whole_run[0]
     refused = CliRunner().invoke(app, ["run", str(recipe), "--resume", run_id])
     assert isinstance(refused.exception, UserError) and "it is done" in str(refused.exception)

@@ -86,7 +86,7 @@ def test_parts_of_another_text_task_or_model_are_not_mixed(tmp_path, calls, chan
     before = file.read_bytes()
     file.write_bytes(before + b"\n" if file.suffix != ".safetensors" else before)
     job = run_here(store, "run-a", spec)
-    assert job.state == "failed" and "changed since this run was begun" in (job.error or "")
+    assert job.state == "failed" and "has changed since this run started" in (job.error or "")
     assert run_here(store, "run-b", spec).state == "done"
 
 

@@ -108,5 +108,5 @@ def test_recipes_from_the_command_line(here: Path, monkeypatch: pytest.MonkeyPat
         "0",
     ]
     told = CliRunner().invoke(app, arguments)
-    assert told.exit_code == 0 and "drop layer 0, replace layers 2 to 3 by a linear map (3 of 5)" in told.output
+    assert told.exit_code == 0 and "drop layer 0, replace layers 2 to 3 with a linear map (3 of 5)" in told.output
     assert read_recipe(out).plan == Plan(LAYERS, (Drop((0,)), Replace(Block(2, 4), "linear")))

@@ -148,9 +148,9 @@ def test_a_text_that_ends_early_departs_there():
     assert first_departure(tokenizer, [a], [], [b]) == Departure(0, "", "b")
     assert first_departure(tokenizer, [a], [b, c], [b, c]) is None
     assert (
-        departure_words(TextPair("", departure=Departure(1, "c", ""))) == "departs at token 2: donor 'c', pruned ends"
+        departure_words(TextPair("", departure=Departure(1, "c", ""))) == "diverges at token 2: donor 'c', pruned ends"
     )
-    assert departure_words(TextPair("")) == "writes the donor's text, token for token (0 tokens)"
+    assert departure_words(TextPair("")) == "reproduces the donor's text token for token (0 tokens)"
 
 
 def test_tokens_are_scored_by_both_models_as_one_by_one():
@@ -208,7 +208,7 @@ def test_the_checkpoint_of_a_run_writes_the_same_with_its_cache(spec, tmp_path):
     assert built.cached
     assert [pair.pruned for pair in built.pairs] == [pair.pruned for pair in by_hooks.pairs]
     assert [pair.departure for pair in built.pairs] == [pair.departure for pair in by_hooks.pairs]
-    with pytest.raises(UserError, match="has no checkpoint any more"):
+    with pytest.raises(UserError, match="no longer has a checkpoint"):
         writing.write_texts(store, "text-gone", Residents(), replace(spec, run_id="run-y"), Silent())
 
 

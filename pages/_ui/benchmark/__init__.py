@@ -1,1 +1,1 @@
-"""What the benchmark page alone uses."""
+"""What only the benchmark page uses."""

@@ -1,4 +1,4 @@
-"""Where it hurts: measure what each skill loses without each layer, read it, and choose layers by pointing."""
+"""Where it hurts: measure what each skill loses without each layer, read it, and select layers by clicking."""
 
 import streamlit as st
 
@@ -16,16 +16,16 @@ from prune_core.store import jobs
 
 
 def skill_view(plan: Plan) -> None:
-    """The settings, the job, and the map as far as it is."""
+    """The settings, the job, and the map as measured so far."""
     st.write(
-        "Every layer is dropped by itself, and the pruned model takes the tasks again. A single loss hides which skill "
-        "pays for a cut: this shows it."
+        "Drops each layer on its own and runs the tasks again. A single loss value hides which skills pay for a cut; "
+        "this shows them."
     )
     store, spec = session.store(), _settings(plan.num_layers)
     job_id = jobs.job_id(spec)
     job = jobs.status(store, job_id)
     if job is None or job.state in jobs.STOPPED:
-        label = "Measure where it hurts" if so_far(job_id) is None else "Go on measuring"
+        label = "Measure where it hurts" if so_far(job_id) is None else "Resume measuring"
         if st.button(label, type="primary", icon=":material/play_arrow:"):
             jobs.submit(store, spec)
             st.rerun()
@@ -43,12 +43,12 @@ def _settings(num_layers: int) -> SkillMapSpec:
         st.warning(words, icon=":material/warning:")
     last = _last_asked(wanted)
     a, b, c = st.columns([2, 1, 1], vertical_alignment="bottom")
-    a.markdown(f"**Tasks:** {', '.join(wanted.tasks) or 'none'}. They are those chosen under *Before and after*.")
-    hint = "The first so many of each task; 0 takes all. 100 tell a change of about 10 points from chance."
+    a.markdown(f"**Tasks:** {', '.join(wanted.tasks) or 'none'}, as chosen under *Before and after*.")
+    hint = "Uses the first N of each task; 0 means all. With 100, a change of about 10 points stands out from chance."
     limit = int(
         b.number_input("Items per task", 0, 100_000, key=session.seed("skill_limit", last.limit or 0), help=hint)
     )
-    hint = "1 drops each layer by itself; 2 drops each two neighbours, and so on."
+    hint = "1 drops each layer on its own, 2 each pair of neighbours, and so on."
     key = session.seed("skill_size", min(last.size, num_layers - 1))
     size = int(c.number_input("Layers at a time", 1, num_layers - 1, key=key, help=hint))
     return SkillMapSpec(wanted.model, wanted.tasks, wanted.task_folder, limit or None, wanted.fewshot, size)
@@ -77,25 +77,25 @@ def _show(job_id: str, plan: Plan, live: bool = False) -> None:
         st.markdown("\n".join(f"- {sentence}" for sentence in readings(skills)))
     _map(skills, plan, live)
     st.caption(
-        f"Accuracy ({metric}) against the donor's; {found.note}. {len(found.starts)} of {found.planned} measured, in "
-        f"{seconds_in_words(found.seconds)}. A dot marks a change within {CLEAR:g} standard errors (paired over the "
-        "items), which may be chance; among many cells a few pass that mark by chance too. Outlined: chosen layers."
+        f"Change in accuracy ({metric}) from the donor; {found.note}. {len(found.starts)} of {found.planned} measured, "
+        f"in {seconds_in_words(found.seconds)}. A dot marks a change within {CLEAR:g} standard errors (paired over "
+        "items), which may be chance; among many cells a few will exceed it by chance too. Outlined: selected layers."
     )
     if not live:
-        click = "**Click a cell to put its layers into the choice, or to take them out.**"
-        st.write(f"{click} By keyboard: type them on the Plan page.")
+        click = "**Click a cell to add its layers to the selection or to remove them.**"
+        st.write(f"{click} By keyboard: type their numbers on the Plan page.")
         choice_bar(plan)
         csv = skills_csv(found)
         st.download_button("Download CSV", csv, "skills.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
 
 def _map(skills: SkillMap, plan: Plan, live: bool) -> None:
-    """The picture; a click puts the layers of its column into the choice, or takes them out."""
+    """The figure; a click adds its column's layers to the selection, or removes them."""
     figure = skill_map(skills, plan.removed, session.palette())
     if live:
         st.plotly_chart(figure, theme=None, width="stretch", key="skill_map_live")
         return
-    # A new key after each choice: the chart keeps no selection of its own, so that every click is one.
+    # A new key after each change: the chart then keeps no selection of its own, and every click counts.
     key = f"skill_map_{'_'.join(map(str, plan.removed))}"
 
     def clicked() -> None:

@@ -1,6 +1,6 @@
-"""Results as Plotly figures: pure functions of results and a palette. No streamlit here.
+"""Results as Plotly figures: pure functions of results and a palette. No Streamlit here.
 
-Show them with `st.plotly_chart(figure, theme=None)`: their colours and type are ours (theme.py).
+Show them with `st.plotly_chart(figure, theme=None)`: their colours and fonts are ours (theme.py).
 """
 
 from pages._ui.figures.before_after import before_after

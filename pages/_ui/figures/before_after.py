@@ -1,4 +1,4 @@
-"""Donor and pruned model side by side, one row a metric."""
+"""Donor and pruned model side by side, one row per metric."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ MANY = 40
 
 
 def before_after(donor: Report, pruned: Report, palette: Palette = LIGHT) -> go.Figure:
-    """Two panels of dumbbells: scores in percent with their chance levels; all else as pruned / donor on a log axis.
+    """Two panels of dumbbells: scores in percent with chance levels; everything else as pruned / donor, log axis.
 
     Scores are the metrics in fractions (lm-eval's accuracies). Metrics that only one report has are left out, and so is
-    the loss where the perplexity says the same. Of more than 40 scores only the groups' means are drawn.
+    the loss where the perplexity says the same. With more than 40 scores, only group means are drawn.
     """
     pairs = _pairs(donor, pruned)
     panels = [(pairs_of, draw) for pairs_of, draw in (_split(pairs)) if pairs_of]
@@ -112,7 +112,7 @@ def _draw_ratios(figure: go.Figure, row: int, pairs: list[Pair], palette: Palett
 
 
 def _log_ticks(ratios: list[float]) -> list[float]:
-    """Round numbers over the range of `ratios` and 1, at most eight of them."""
+    """Round numbers that span `ratios` and 1, at most eight."""
     low, high = min([0.5, *ratios]), max([1.5, *ratios])
     fine = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2]
     coarse = [10.0**power for power in range(-6, 13)]
@@ -153,7 +153,7 @@ def _dots(
 
 
 def _links(left: list[float], right: list[float], names: list[str], palette: Palette) -> go.Scatter:
-    """The bar between the two dots of every row."""
+    """The bar between the two dots of each row."""
     return go.Scatter(
         x=[value for a, b in zip(left, right, strict=True) for value in (a, b, None)],
         y=[name for name in names for _ in range(3)],
@@ -171,7 +171,7 @@ def _rows(figure: go.Figure, row: int, names: list[str]) -> None:
 
 
 def _say(figure: go.Figure, row: int, name: str, words: str) -> None:
-    """The two numbers in plain text right of the row."""
+    """Both values in plain text to the right of the row."""
     axis = "" if row == 1 else str(row)
     figure.add_annotation(
         x=1, xref="paper", xanchor="left", xshift=12, y=name, yref=f"y{axis}", text=words, showarrow=False,

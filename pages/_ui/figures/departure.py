@@ -1,4 +1,4 @@
-"""Where a pruned model departs: what both models think of each token of the donor's text."""
+"""Where a pruned model diverges: how likely both models find each token of the donor's text."""
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -8,15 +8,15 @@ from pages._ui.figures.similarity_map import tick_step
 from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
 from prune_core.schema.continuations import TextPair, Token
 
-NAMED = 70  # up to so many tokens each is written under its column
+NAMED = 70  # up to this many tokens, each is written under its column
 LABEL = 12  # characters of a token that are written there
 
 
 def departure(pair: TextPair, palette: Palette = LIGHT) -> go.Figure:
     """Two panels over the tokens of the donor's text, counted from 1: the probability that each model gives the token;
-    the divergence of the whole predictions, hatched where the models hold different tokens most likely.
+    the divergence of the whole predictions, hatched where their most likely tokens differ.
 
-    A dotted line stands before the token at which the pruned model's own text departs.
+    A dotted line marks where the pruned model's own text diverges.
     """
     tokens, places = pair.tokens, list(range(1, len(pair.tokens) + 1))
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.55, 0.45], vertical_spacing=0.09)
@@ -41,7 +41,7 @@ def departure(pair: TextPair, palette: Palette = LIGHT) -> go.Figure:
         figure.add_scatter(**shared, y=values, mode="markers", name=name, marker=marker, row=1, col=1)
     for agrees, name, colour in (
         (True, "same most likely token", palette.kept),
-        (False, "another most likely token", palette.removed),
+        (False, "different most likely token", palette.removed),
     ):
         figure.add_bar(
             **shared,
@@ -66,23 +66,23 @@ def departure(pair: TextPair, palette: Palette = LIGHT) -> go.Figure:
 
 
 def _words(place: int, token: Token) -> str:
-    """What a hover says about one token."""
+    """The hover text of one token."""
     return "<br>".join(
         (
             f"token {place}: {_plain(token.text)!r}",
-            f"donor {token.donor:.1%}, holds {_plain(token.donor_top)!r} most likely",
-            f"pruned {token.pruned:.1%}, holds {_plain(token.pruned_top)!r} most likely",
-            f"KL of the pruned from the donor {token.kl:.3f} nats",
+            f"donor {token.donor:.1%}, its most likely token {_plain(token.donor_top)!r}",
+            f"pruned {token.pruned:.1%}, its most likely token {_plain(token.pruned_top)!r}",
+            f"KL from the donor {token.kl:.3f} nats",
         )
     )
 
 
 def _label(text: str) -> str:
-    """A token under its column: spaces shown where it is nothing else, long ones cut."""
+    """A token under its column: whitespace made visible where there is nothing else, long tokens truncated."""
     shown = text.strip() or repr(text)[1:-1].replace(" ", "␣")
     return _plain(shown if len(shown) <= LABEL else f"{shown[: LABEL - 1]}…")
 
 
 def _plain(text: str) -> str:
-    """Plotly reads a little HTML in its texts: a model's text shall show as it is."""
+    """Plotly interprets some HTML in its texts: escape it, so that a model's text shows as it is."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""What dropping each block costs: the drop map, on the axes of the similarity maps, and similarity against damage."""
+"""What dropping each block costs: the drop map, on the similarity maps' axes, and similarity against damage."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,15 +11,15 @@ from prune_core.schema.drop_map import DropMap, block_cells, real_blocks
 from prune_core.schema.measures import LayerStats, measure
 
 LEAST, MOST = 1e-3, 10.0
-"""The colour scale's ends in nats per token, the same for all models; less than a thousandth is next to nothing."""
+"""The colour scale's ends in nats per token, the same for all models; below a thousandth is negligible."""
 
-NAMES: dict[Damage, str] = {"loss": "change of loss", "kl": "KL from the donor"}
+NAMES: dict[Damage, str] = {"loss": "change in loss", "kl": "KL from the donor"}
 
 
 def damage_map(drops: DropMap, damage: Damage = "loss", palette: Palette = LIGHT) -> go.Figure:
     """The damage of every block [i, j) at cells (i, j) and (j, i), for the clickable map.
 
-    Coloured by its logarithm, as it spans decades; the cheap end is yellow. Blocks that lower the loss have no
+    Coloured by its logarithm, as it spans orders of magnitude; cheap is yellow. Blocks that lower the loss have no
     logarithm: they get the cheap end's colour and a minus sign. Blank: not measured, or all layers.
     """
     values = _values(drops, damage)
@@ -66,7 +66,7 @@ def _minus_signs(rows: np.ndarray, columns: np.ndarray, states: int) -> go.Scatt
 
 
 def _say_above(figure: go.Figure, words: str) -> None:
-    """Small words above the plot, left."""
+    """Small text above the plot, left-aligned."""
     where = dict(x=0, y=1, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=4)
     figure.add_annotation(text=words, showarrow=False, font=dict(size=SMALL_PX), **where)
 
@@ -83,10 +83,10 @@ def cell_words(drops: DropMap) -> list[list[str]]:
 
 
 def damage_words(drops: DropMap, start: int, stop: int) -> str:
-    """ "change of loss +0.123 ± 0.004, KL from the donor 0.045 ± 0.001 nats/token"."""
+    """ "change in loss +0.123 ± 0.004, KL from the donor 0.045 ± 0.001 nats/token"."""
     cell = start, stop
     if not np.isfinite(drops.delta[cell]):
-        return "its loss is not a finite number"
+        return "its loss is not finite"
     delta = f"{drops.delta[cell]:+.4f}{_spread(drops.delta_stderr[cell])}"
     divergence = f"{drops.divergence[cell]:.4f}{_spread(drops.divergence_stderr[cell])}"
     return f"{NAMES['loss']} {delta}, {NAMES['kl']} {divergence} nats/token"
@@ -102,9 +102,9 @@ def _spread(error: float) -> str:
 def similarity_against_damage(
     stats: LayerStats, drops: DropMap, name: str, damage: Damage = "loss", palette: Palette = LIGHT
 ) -> go.Figure:
-    """One mark a block: how alike its ends are by measure `name`, and what dropping it costs, coloured by its size.
+    """One mark per block: how alike its ends are by measure `name`, and what dropping it costs, coloured by its size.
 
-    Damage is on a log axis; what costs less than a thousandth of a nat lies on its lowest line, as a triangle.
+    Damage is on a log axis; less than a thousandth of a nat is a triangle on the bottom line.
     """
     layers = drops.num_layers
     starts, stops = (cells[real_blocks(layers)] for cells in block_cells(layers))
@@ -139,7 +139,7 @@ def similarity_against_damage(
     figure = frame(go.Figure(marks), palette, height=420, showlegend=False, hovermode="closest")
     found = agreement(name, stats.values[name], _values(drops, damage))
     _say_above(
-        figure, f"rank correlation {_rank(found.overall)} over all blocks, {_rank(found.within)} within one size"
+        figure, f"rank correlation {_rank(found.overall)} over all blocks, {_rank(found.within)} within each size"
     )
     figure.update_layout(margin_t=36, margin_l=76)
     unit = f" ({what.unit})" if what.unit else ""

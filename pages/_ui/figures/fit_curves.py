@@ -1,4 +1,4 @@
-"""How fitting a replacement went: trained networks over their steps, linear maps over the ridges that were tried."""
+"""How fitting a replacement went: trained networks over their steps, linear maps over the ridges tried."""
 
 from collections.abc import Iterator, Mapping
 from itertools import cycle
@@ -11,16 +11,16 @@ from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
 from prune_core.schema.fit import Fit
 from prune_core.schema.wording import named
 
-LINES = ((2, "held-back text", "solid", "lines+markers"), (1, "training text", "dot", "lines"))
+LINES = ((2, "validation text", "solid", "lines+markers"), (1, "training text", "dot", "lines"))
 """Column of a curve, what it was measured on, and how it is drawn."""
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 
 
 def training_curves(curves: Mapping[str, np.ndarray], fit: Fit, palette: Palette = LIGHT) -> go.Figure:
-    """curves: by the block's "start-stop", [points, 3] of step, training loss, held-back loss (specs.ReplaceResult).
+    """curves: by the block's "start-stop", [points, 3] of step, training loss, validation loss (specs.ReplaceResult).
 
-    Held-back text solid with marks, training text dotted. A line at 1 says what dropping the block would be, where the
-    loss is the error of the hidden state alone.
+    Validation text (held back from fitting) solid with marks, training text dotted. Where the loss is the error of the
+    hidden state alone, a line at 1 marks the error of dropping the block.
     """
     figure = go.Figure()
     for (name, curve), colour, symbol in zip(_in_order(curves), _colours(palette), cycle(SYMBOLS), strict=False):
@@ -67,9 +67,9 @@ def ridge_curves(curves: Mapping[str, np.ndarray], palette: Palette = LIGHT) -> 
         )
     frame(figure, palette, height=280, margin={"l": 70, "r": 16, "t": 34, "b": 52}, showlegend=len(curves) > 1)
     order = [_ridge(ridge) for ridge in ridges]
-    title = "ridge, as a share of the mean diagonal (large mark: kept)"
+    title = "ridge, relative to the mean diagonal (large mark: kept)"
     figure.update_xaxes(title_text=title, type="category", categoryorder="array", categoryarray=order)
-    figure.update_yaxes(title_text="held-back loss, nats per token", nticks=6, zeroline=False)
+    figure.update_yaxes(title_text="validation loss, nats per token", nticks=6, zeroline=False)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: paper, type, axes. Titles are the page's business."""
+"""What all figures share: background, fonts, axes. Titles are up to the page."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from pages._ui.shared.theme import FONT, SMALL_PX, TEXT_PX, Palette
 
 MARGIN = {"l": 64, "r": 16, "t": 12, "b": 52}
 MAP_MARGIN = {"l": 54, "r": 88, "t": 30, "b": 50}
-"""Pixels round the map's square; the component sizes the square to its column and keeps these."""
+"""Pixels around the map's square; the component fits the square to its column and keeps these."""
 
 
 def hatch(flags: list[bool], palette: Palette) -> dict[str, Any]:
-    """The bar pattern that marks removed layers: stripes in the paper's colour where `flags` say so."""
+    """The bar pattern that marks removed layers: stripes in the background colour where `flags` is true."""
     shape = ["/" if flag else "" for flag in flags]
     return dict(shape=shape, fillmode="overlay", fgcolor=palette.background, fgopacity=0.75, size=7, solidity=0.2)
 
 
 def frame(figure: go.Figure, palette: Palette, margin: dict[str, int] = MARGIN, **layout: Any) -> go.Figure:
-    """`figure` on the palette's paper, with our type and a legend above the plot, left."""
+    """`figure` in the palette's colours, with our fonts and a legend above the plot, on the left."""
     figure.update_layout(
         template="none",
         paper_bgcolor=palette.background,

@@ -1,4 +1,4 @@
-"""Pictures with one mark a layer or a block size: Block Influence, and the best block of every size."""
+"""Figures with one mark per layer or block size: Block Influence, and the best block of every size."""
 
 import numpy as np
 import plotly.graph_objects as go

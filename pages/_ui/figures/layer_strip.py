@@ -1,4 +1,4 @@
-"""A plan at a glance: one square a layer."""
+"""A plan at a glance: one square per layer."""
 
 import plotly.graph_objects as go
 
@@ -8,14 +8,14 @@ from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
 from prune_core.schema.plan import PARTS, DropPart, Merge, Part, Plan, Replace
 from prune_core.schema.wording import layers_without, named
 
-LABELLED = 24  # up to so many layers every number is shown
+LABELLED = 24  # up to this many layers, every number is shown
 HALVES: dict[Part, tuple[float, str]] = {"attention": (0.0, "attn"), "mlp": (0.5, "MLP")}
 """Where in a layer's square each part is, from the bottom, and what it is called there."""
 
 
 def layer_strip(num_layers: int, plan: Plan, palette: Palette = LIGHT) -> go.Figure:
-    """Kept layers plain, removed ones hatched and crossed out, half of a square where attention (below) or MLP (above)
-    is; an arrow into a layer that stays and takes over the work of others."""
+    """Kept layers plain, removed ones hatched and crossed out, as is the half of a square where an attention (bottom)
+    or MLP (top) goes; an arrow into a layer that stays and takes over the work of others."""
     layers = list(range(num_layers))
     fates = [fate(layer, plan) for layer in layers]
     colours = {"kept": palette.kept, "half": palette.kept, "changed": palette.merged, "removed": palette.removed}
@@ -51,7 +51,7 @@ def layer_strip(num_layers: int, plan: Plan, palette: Palette = LIGHT) -> go.Fig
 
 
 def fate(layer: int, plan: Plan) -> tuple[str, str]:
-    """What becomes of a layer: ("kept" | "half" | "changed" | "removed", words for the hover)."""
+    """What happens to a layer: ("kept" | "half" | "changed" | "removed", words for the hover)."""
     for edit in plan.edits:
         if layer in edit.removed:
             if isinstance(edit, Merge):
@@ -59,9 +59,9 @@ def fate(layer: int, plan: Plan) -> tuple[str, str]:
             return "removed", f"replaced by {edit.by}" if isinstance(edit, Replace) else "dropped"
         if layer in edit.changed:
             if isinstance(edit, Merge):
-                return "changed", f"takes in {named(edit.layers)}"
+                return "changed", f"absorbs {named(edit.layers)}"
             if isinstance(edit, Replace):
-                return "changed", f"takes new weights ({edit.by}) for {named(edit.block.layers)}"
+                return "changed", f"gets new weights ({edit.by}) for {named(edit.block.layers)}"
             if isinstance(edit, DropPart):
                 return "half", "attention dropped" if edit.part == "attention" else "MLP dropped"
     return "kept", "kept"

@@ -1,4 +1,4 @@
-"""What a method looked at on its way to a plan, in order: one mark a candidate, filled where it was taken."""
+"""The candidates a method evaluated on its way to a plan, in order: one mark each, filled where it was accepted."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -12,15 +12,15 @@ from prune_core.methods import Step
 from prune_core.schema.wording import describe
 
 WIDE = 32
-"""Letters of an axis title that fit beside the plot."""
+"""Characters of an axis title that fit beside the plot."""
 
 
 def trajectory(steps: Sequence[Step], score: str, at: int, palette: Palette = LIGHT) -> go.Figure:
-    """The score of each step over its number; `at` is the step that is looked at (1 is the first)."""
+    """The score of each step over its number; `at` is the step on view (1 is the first)."""
     figure = go.Figure()
     for accepted, name, symbol, colour in (
-        (True, "taken", "circle", palette.primary),
-        (False, "looked at", "circle-open", palette.muted),
+        (True, "accepted", "circle", palette.primary),
+        (False, "not accepted", "circle-open", palette.muted),
     ):
         numbers = [k for k, step in enumerate(steps, start=1) if step.accepted == accepted]
         figure.add_scatter(

@@ -1,4 +1,4 @@
-"""Several plans under each other, one row a method, and at the foot how many of them remove each layer."""
+"""Several plans stacked, one row per method, and a last row that counts how many of them remove each layer."""
 
 import plotly.graph_objects as go
 
@@ -12,13 +12,13 @@ MANY = 28
 
 
 MARKS = {"kept": (0.0, ""), "half": (0.5, "½"), "removed": (1.0, "×"), "changed": (1.2, "•")}
-"""What becomes of a layer: its place on the colour scale, and its mark."""
+"""What happens to a layer: its place on the colour scale, and its mark."""
 TOP, STEP = 1.2, 1.1 / 1.2
 
 
 def strips(plans: dict[str, Plan], palette: Palette = LIGHT) -> go.Figure:
-    """plans: label -> plan of one model. Removed layers are crossed out, those that lose attention or MLP say ½, those
-    that take over the work of others have a dot. At the foot a part counts half."""
+    """plans: label -> plan of one model. Removed layers are crossed out, those that lose attention or MLP show ½, those
+    that take over the work of others a dot. In the last row a part counts as half."""
     labels = [*plans, "removed by"]
     num_layers = next(iter(plans.values())).num_layers
     layers = range(num_layers)

@@ -1,4 +1,4 @@
-"""All runs as quality against cost, with the front: the runs that no other beats in both."""
+"""Quality against cost of all runs, with the Pareto front: the runs that no other beats on both."""
 
 from collections.abc import Sequence
 from html import escape
@@ -13,11 +13,11 @@ from prune_core.schema.key_figures import Key, in_words
 from prune_core.store.catalogue import Entry
 
 LOG_FROM = 20
-"""A quality axis whose ends are further apart than this factor is logarithmic."""
+"""A quality axis that spans more than this factor is logarithmic."""
 
 
 def front(points: Sequence[tuple[float, float]], x_higher: bool, y_higher: bool) -> list[int]:
-    """Places of the points that no other beats in one figure and equals or beats in the other; best x first.
+    """Indices of the points that no other beats on one figure and equals or beats on the other; best x first.
 
     `x_higher`, `y_higher`: whether more is better.
     """
@@ -31,21 +31,21 @@ def front(points: Sequence[tuple[float, float]], x_higher: bool, y_higher: bool)
 
 
 def on_front(runs: Sequence[Entry], x: Key, y: Key) -> list[Entry]:
-    """The runs of the front among those that have both figures, from the best x to the best y."""
+    """The runs on the front among those that have both figures, from the best x to the best y."""
     there = [run for run in runs if x.name in run.figures and y.name in run.figures]
     points = [(run.figures[x.name].pruned, run.figures[y.name].pruned) for run in there]
     return [there[i] for i in front(points, x.higher_is_better, y.higher_is_better)]
 
 
 def letter(place: int) -> str:
-    """What marks a run of the front: A, B, ... Z, then A1, B1, ..."""
+    """The label of a run on the front: A, B, ... Z, then A1, B1, ..."""
     return ascii_uppercase[place % 26] + (str(place // 26) if place >= 26 else "")
 
 
 def pareto(runs: Sequence[Entry], x: Key, y: Key, chosen: Sequence[str] = (), palette: Palette = LIGHT) -> go.Figure:
     """Every run that has both figures; customdata[0] is its id. `chosen` ids are ringed, donors grey.
 
-    The caller sees to it that the figures were measured alike (the same `on`).
+    The caller ensures that the figures were measured the same way (the same `on`).
     """
     runs = [run for run in runs if x.name in run.figures and y.name in run.figures]
     best = on_front(runs, x, y)
@@ -56,7 +56,7 @@ def pareto(runs: Sequence[Entry], x: Key, y: Key, chosen: Sequence[str] = (), pa
     figure.add_trace(_dots(others, x, y, "other runs", dict(size=9, color=palette.muted, opacity=0.7)))
     figure.add_trace(_donors(runs, x, y, palette))
     mark = dict(size=22, color=palette.pruned, symbol="circle")
-    front_marks = _dots(best, x, y, "front: no run beats these in both", mark)
+    front_marks = _dots(best, x, y, "Pareto front: no run beats these on both", mark)
     for axis, key in (("error_x", x), ("error_y", y)):
         errors = [run.figures[key.name].pruned_error or 0.0 for run in best]
         front_marks[axis] = dict(array=errors, color=palette.pruned, thickness=1.2, width=3)
@@ -65,7 +65,7 @@ def pareto(runs: Sequence[Entry], x: Key, y: Key, chosen: Sequence[str] = (), pa
     ringed = [run for run in runs if run.id in chosen]
     if ringed:
         ring = dict(size=30, color=CHOSEN, symbol="circle-open", line=dict(width=3))
-        figure.add_trace(_dots(ringed, x, y, "ticked", ring))
+        figure.add_trace(_dots(ringed, x, y, "selected", ring))
     frame(figure, palette, margin={"l": 76, "r": 24, "t": 36, "b": 56}, height=400, hovermode="closest")
     figure.update_xaxes(title_text=_title(x), **_ticks(x))
     values = [run.figures[y.name].pruned for run in runs if run.figures[y.name].pruned > 0]
@@ -99,7 +99,7 @@ def _dots(runs: Sequence[Entry], x: Key, y: Key, name: str, marker: dict[str, An
 
 
 def _donors(runs: Sequence[Entry], x: Key, y: Key, palette: Palette) -> go.Scatter:
-    """Each donor once; its speed, timed anew in every run, at the median of those."""
+    """Each donor once; its speed, timed again in every run, at the median of those."""
     found: dict[tuple[str, float], list[float]] = {}
     for run in runs:
         cost, quality = run.figures[x.name].donor, run.figures[y.name].donor

@@ -1,4 +1,4 @@
-"""What is left of each skill: the change of accuracy with its interval, one row a skill."""
+"""What is left of each skill: the change in accuracy with its interval, one row per skill."""
 
 from collections.abc import Sequence
 
@@ -32,9 +32,9 @@ SYMBOLS = {
 
 
 def retention(rows: Sequence[Retention], palette: Palette = LIGHT) -> go.Figure:
-    """Change in points with its 95 % interval; donor → pruned accuracy and the verdict in words at the right.
+    """Change in points with its 95% interval; donor → pruned accuracy and the verdict in words on the right.
 
-    Of more than 40 rows only the means are drawn, and what was lost, gained or unclear.
+    With more than 40 rows, only the means and what was lost, gained or unclear are drawn.
     """
     drawn = list(rows)
     if len(drawn) > MANY:
@@ -50,7 +50,7 @@ def retention(rows: Sequence[Retention], palette: Palette = LIGHT) -> go.Figure:
     margin = {"l": LEFT_PX, "r": RIGHT_PX, "t": TOP_PX, "b": EDGE_PX}
     frame(figure, palette, margin=margin, height=ROW_PX * len(drawn) + 10 + TOP_PX + EDGE_PX, hovermode="closest")
     figure.update_layout(showlegend=True, legend=dict(y=1, yref="container", yanchor="top", x=0, itemsizing="constant"))
-    figure.update_xaxes(title_text="change of accuracy, points (bars: 95 % interval)", zeroline=True, zerolinewidth=2)
+    figure.update_xaxes(title_text="change in accuracy, points (bars: 95% interval)", zeroline=True, zerolinewidth=2)
     span = [len(names) - 0.4, -0.6]
     figure.update_yaxes(categoryorder="array", categoryarray=names, range=span, showgrid=False)
     for name, row in zip(names, drawn, strict=True):
@@ -91,6 +91,6 @@ def _marks(some: list[tuple[str, Retention]], words: str, symbol: str, colour: s
             thickness=1.6,
             width=4,
         ),
-        customdata=[f"{retained(row)}<br>{row.lost} items lost, {row.won} won of {row.items:,}" for row in rows],
+        customdata=[f"{retained(row)}<br>{row.lost} items lost, {row.won} gained, of {row.items:,}" for row in rows],
         hovertemplate="%{y}<br>%{customdata}<extra></extra>",
     )

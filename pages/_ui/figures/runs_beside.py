@@ -1,4 +1,4 @@
-"""Several runs in one picture, a row a metric: scores in percent; all else as a multiple of each run's own donor."""
+"""Several runs in one figure, one row per metric: scores in percent; all else as a multiple of each run's own donor."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ Pairs = dict[str, list[tuple[Metric, Metric]]]
 
 
 def beside(runs: Mapping[str, RunResult], palette: Palette = LIGHT) -> go.Figure:
-    """2 to 8 runs by name. Figures that a donor has too; a loss is left out where its perplexity says the same."""
+    """2 to 8 runs by name. Only metrics the donor has too; a loss is left out where its perplexity says the same."""
     pairs: Pairs = {name: _pairs(result) for name, result in runs.items()}
     scores = {name: [p for p in found if p[1].unit == "fraction"] for name, found in pairs.items()}
     ratios = {name: [p for p in found if p[1].unit != "fraction" and p[0].value > 0] for name, found in pairs.items()}
@@ -38,7 +38,7 @@ def beside(runs: Mapping[str, RunResult], palette: Palette = LIGHT) -> go.Figure
 
 
 def colours(palette: Palette) -> tuple[str, ...]:
-    """One colour a run; marks differ in shape too."""
+    """One colour per run; marks differ in shape too."""
     return (palette.pruned, palette.removed, palette.merged, "#CC79A7", "#B38600", "#8173D1", "#A05A2C", palette.muted)
 
 

@@ -12,11 +12,11 @@ from pages._ui.shared.theme import CHOSEN, HALO, LIGHT, SMALL_PX, Palette
 from prune_core.schema.skill_map import CLEAR, Skill, SkillMap
 from prune_core.schema.skill_words import block_name, skill_name
 
-FEW = 14  # up to so many rows have room for two lines of words
-NUMBERED = 24  # up to so many blocks the change is written into its cell
-LEAST = 20.0  # points at the scale's ends, at least, so that noise stays pale
+FEW = 14  # up to this many rows have room for two lines of text
+NUMBERED = 24  # up to this many blocks, the change is written into its cell
+LEAST = 20.0  # the scale spans at least this many points each way, so that noise stays pale
 WITHIN = "·"
-"""Stands in a cell whose change is within its error."""
+"""Shown in a cell whose change is within its error."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Row:
 
 
 def skill_map(skills: SkillMap, chosen: Iterable[int] = (), palette: Palette = LIGHT) -> go.Figure:
-    """Skills from top to bottom, blocks from left to right; the colour is the change of accuracy in points.
+    """Skills from top to bottom, blocks from left to right; the colour is the change in accuracy in points.
 
     A cell within `CLEAR` standard errors of no change has a dot instead of its number. Blocks whose layers are all
-    `chosen` are outlined. Over each cell lies an unseen square that can be clicked, as heat maps report no clicks in
-    Streamlit: its customdata is the block's first layer.
+    `chosen` are outlined. An invisible square over each cell takes the clicks, as heat maps report none in
+    Streamlit; its customdata is the block's first layer.
     """
     rows, starts = _rows(skills), range(skills.num_layers - skills.size + 1)
     change, error = np.stack([row.change for row in rows]), np.stack([row.error for row in rows])
@@ -62,7 +62,7 @@ def skill_map(skills: SkillMap, chosen: Iterable[int] = (), palette: Palette = L
     margin = {"l": min(320, 30 + 7 * longest), "r": 80, "t": 10, "b": 50}
     height = (38 if few else 22) * len(rows) + margin["t"] + margin["b"]
     frame(figure, palette, margin, height=height, hovermode="closest", dragmode=False)
-    title = "layer that is dropped" if skills.size == 1 else f"first of the {skills.size} layers that are dropped"
+    title = "layer dropped" if skills.size == 1 else f"first of the {skills.size} layers dropped"
     ticks = list(starts)[:: tick_step(len(starts), 24)]
     ends = [-0.5, len(starts) - 0.5]
     figure.update_xaxes(title_text=title, tickvals=ticks, range=ends, showgrid=False, zeroline=False)
@@ -121,7 +121,7 @@ def _change_words(change: float, error: float) -> str:
 
 
 def _marks(change: np.ndarray, clear: np.ndarray) -> list[list[str]]:
-    """What is written into the cells: the change, or a dot within its error; nothing where not measured."""
+    """The text in the cells: the change, or a dot within its error; nothing where not measured."""
     numbered = change.shape[1] <= NUMBERED
 
     def mark(points: float, is_clear: bool) -> str:
@@ -133,7 +133,7 @@ def _marks(change: np.ndarray, clear: np.ndarray) -> list[list[str]]:
 
 
 def _squares(rows: list[Row], count: int) -> go.Scatter:
-    """The unseen squares over the measured cells, which are hovered and clicked."""
+    """The invisible squares over the measured cells, which take hovers and clicks."""
     places = [(y, x) for y, row in enumerate(rows) for x in range(count) if not np.isnan(row.change[x])]
     return go.Scatter(
         x=[x for _, x in places],
@@ -151,7 +151,7 @@ def _squares(rows: list[Row], count: int) -> go.Scatter:
 
 def _colour_bar(most: float) -> dict[str, object]:
     small = dict(size=SMALL_PX)
-    title = dict(text="change of accuracy, points", side="right", font=small)
+    title = dict(text="change in accuracy, points", side="right", font=small)
     ticks = [-most, -most / 2, 0, most / 2, most]
     words = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
     return dict(
@@ -167,6 +167,6 @@ def _runs(starts: list[int]) -> list[tuple[int, int]]:
 
 
 def _outline(start: int, stop: int, rows: int) -> list[dict[str, object]]:
-    """Columns start..stop-1 as a line with a dark edge, as chosen blocks have it on the other maps."""
+    """Columns start..stop-1 as a line with a dark edge, as selected blocks have on the other maps."""
     shape = dict(type="rect", x0=start - 0.5, x1=stop - 0.5, y0=-0.5, y1=rows - 0.5, layer="above")
     return [{**shape, "line": dict(color=colour, width=width)} for colour, width in ((HALO, 4.5), (CHOSEN, 2.5))]

@@ -1,4 +1,4 @@
-"""What a planned cut costs: the measured loss of each preview over the layers it removes."""
+"""What a planned cut costs: the measured loss of each preview against the number of layers it removes."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ from prune_core.schema.reports import Preview
 from prune_core.schema.wording import describe, ranges
 
 FAR = 5.0
-"""A cut whose change of loss is so many times the median one is drawn at the upper edge, lest it squash the others."""
+"""A cut whose change in loss is this many times the median is drawn at the top edge, so as not to squash the others."""
 
 
 def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palette = LIGHT) -> go.Figure:
-    """The change of loss (nats per token, ± one standard error) of each preview over how many layers it removes.
+    """The change in loss (nats per token, ± one standard error) of each preview against how many layers it removes.
 
-    Labelled are `now` and the cheapest of the others. Changes far above the others are triangles at the upper edge,
-    with their number. All say on hover what they are.
+    `now` and the cheapest of the others are labelled. Changes far above the others are triangles at the top edge,
+    labelled with their value. Hovering shows the plan.
     """
     current = [] if now is None else [now]
     history = [*earlier, *current]
@@ -62,7 +62,7 @@ def loss_preview(earlier: Sequence[Preview], now: Preview | None, palette: Palet
     frame(figure, palette, margin={"l": 64, "r": 24, "t": 34, "b": 52}, height=320, showlegend=len(history) > 1)
     step = tick_step(most + 1)
     figure.update_xaxes(title_text="layers removed", range=[-0.6, most + 1], dtick=step, showgrid=False, zeroline=False)
-    figure.update_yaxes(title_text="change of loss, nats/token (± 1 SE)", nticks=6, zeroline=True)
+    figure.update_yaxes(title_text="change in loss, nats/token (± 1 SE)", nticks=6, zeroline=True)
     return figure
 
 
@@ -71,7 +71,7 @@ def _change(preview: Preview) -> float:
 
 
 def _ends(changes: list[float]) -> tuple[float, float]:
-    """The largest change that is not far above the others, and where those that are stand."""
+    """The largest change that is not far above the others, and the height at which those that are get drawn."""
     limit = FAR * float(np.median(np.abs(changes))) if changes else 0.0
     near = [change for change in changes if change <= limit] or changes or [0.0]
     return max(near), max(near) + 0.25 * (max(near) - min([0.0, *near]))
@@ -82,7 +82,7 @@ def _label(preview: Preview, labelled: Sequence[Preview | None]) -> str:
 
 
 def _far_label(preview: Preview, previews: Sequence[Preview], top: float) -> str:
-    """What the triangle says; one that stands for several cuts of the same size says so once, at the costliest."""
+    """The triangle's label; where several cuts of the same size share one, only the costliest has it."""
     size = len(preview.plan.removed)
     here = [each for each in previews if len(each.plan.removed) == size and _change(each) > top]
     if preview is not max(here, key=_change):
@@ -92,7 +92,7 @@ def _far_label(preview: Preview, previews: Sequence[Preview], top: float) -> str
 
 
 def _short(plan: Plan) -> str:
-    """The layers that go, and how where they are not dropped, for a label; the rest is told on hover."""
+    """The removed layers, and how if they are not dropped, as a label; hovering shows the rest."""
     layers = cut_layers(plan)
     if not layers:
         return "parts only" if plan.edits else "none"

@@ -1,1 +1,1 @@
-"""The clickable maps: the component, its JavaScript, and what a gesture chooses."""
+"""The clickable maps: the component, its JavaScript, and what a gesture selects."""

@@ -1,11 +1,11 @@
 // The clickable map: draws the Plotly figure made in Python, reports gestures as {n, rect: [i0, j0, i1, j1]} or
-// {n, clear: true}. Gestures wait in one list until Python says (by `seen`) that it has them, so that quick ones are
+// {n, clear: true}. Gestures queue until Python acknowledges them (by `seen`), so that quick ones are
 // neither lost nor applied twice.
 
 const MAX_SIDE_PX = 640;
 const CLICK_SLACK_PX = 4;
 const DOUBLE_CLICK_MS = 350;
-const HINT = "Click a cell, or drag over several. By keyboard: arrows move, Shift+arrows widen, Enter chooses, Delete clears.";
+const HINT = "Click a cell, or drag over several. Keyboard: arrows move, Shift+arrows extend, Enter selects, Delete clears.";
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 const views = new WeakMap();
@@ -17,7 +17,7 @@ export default function ({ data, parentElement, setStateValue }) {
   return () => close(view);
 }
 
-// What shelf.js puts, or will put, under `id`: "plotly" or the version of a figure.
+// What shelf.js stores, or will store, under `id`: "plotly" or the version of a figure.
 function fromShelf(id) {
   const shelf = (globalThis.__layerscope ??= new Map());
   if (!shelf.has(id)) shelf.set(id, Promise.withResolvers());
@@ -82,7 +82,7 @@ async function drawNow(view) {
     await Plotly.react(view.plot, figure.data, layout, CONFIG);
     if (!drawn.width) view.plot.on("plotly_afterplot", () => place(view));
   } else {
-    const resized = drawn.width === size.width ? {} : size; // a size, even the same one, redraws everything
+    const resized = drawn.width === size.width ? {} : size; // setting a size, even the same one, redraws everything
     const patch = drawn.shapes === shapes ? resized : { shapes: data.shapes, ...resized };
     if (Object.keys(patch).length) await Plotly.relayout(view.plot, patch);
   }
@@ -144,7 +144,7 @@ function rectOf([a, b], [c, d]) {
   return [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d)];
 }
 
-// Puts an overlay over the cells of `rect`, cut off at the edge of a zoomed plot; hides it where there is none.
+// Puts an overlay over the cells of `rect`, clipped to a zoomed plot; hides it without a rect.
 function cover(view, box, rect, inset = 0) {
   if (!rect || !view.plot._fullLayout) return void (box.style.display = "none");
   const { xaxis, yaxis } = axes(view);
@@ -161,7 +161,7 @@ function cover(view, box, rect, inset = 0) {
   for (const [name, value] of Object.entries(pixels)) box.style[name] = `${value}px`;
 }
 
-// What the keyboard's cursor, or the last click, stands on.
+// The cells at the keyboard cursor, or at the last click.
 function marked(view) {
   return view.cursor && rectOf(view.anchor ?? view.cursor, view.cursor);
 }
@@ -169,7 +169,7 @@ function marked(view) {
 function place(view) {
   const focused = view.root.contains(document.activeElement);
   const { cursor, anchor, drag } = view;
-  cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor], 4); // leaves a chosen cell's outline in sight
+  cover(view, view.cursorBox, focused && cursor && [...cursor, ...cursor], 4); // keeps a selected cell's outline visible
   const box = drag?.moved ? rectOf(drag.from, drag.to) : focused && anchor && marked(view);
   cover(view, view.dragBox, box);
 }
@@ -206,7 +206,7 @@ function listen(view) {
   const { root, plot } = view;
   const chooses = (event) =>
     event.target.closest(".nsewdrag") && view.plot._fullLayout.dragmode === "select" && event.button === 0;
-  // Plotly must not see the press: it would lay its own drag cover over the page. Panning stays Plotly's.
+  // Plotly must not see the press: it would cover the page with its own drag layer. Panning is left to Plotly.
   for (const name of ["mousedown", "touchstart"]) {
     plot.addEventListener(name, (event) => {
       if (event.target.closest(".nsewdrag") && view.plot._fullLayout.dragmode === "select") event.stopPropagation();
@@ -220,7 +220,7 @@ function listen(view) {
   root.addEventListener("keydown", (event) => keydown(view, event));
   root.addEventListener("focus", () => place(view));
   root.addEventListener("pointerdown", () => root.classList.remove("ls-keys"), true);
-  root.addEventListener("keyup", () => root.classList.add("ls-keys")); // reaches us for the Tab that brought focus
+  root.addEventListener("keyup", () => root.classList.add("ls-keys")); // also fires for the Tab that brought focus
   root.addEventListener("blur", () => place(view));
 }
 

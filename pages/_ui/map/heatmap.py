@@ -1,7 +1,7 @@
-"""The clickable similarity map: one Streamlit component that draws a Plotly figure and reports what the user chose.
+"""The clickable similarity map: one Streamlit component that draws a Plotly figure and reports what the user selects.
 
 Streamlit's own chart reports no selections on a heat map (streamlit#8760), hence this. plotly.js is the copy inside
-the plotly package, sent once a browser tab. Mouse: a click chooses a cell, a drag the patch of a box, a double-click
+the plotly package, sent once per browser tab. Mouse: a click selects a cell, a drag a box of cells, a double-click
 clears. Keyboard: arrows, Shift+arrows, Enter, Escape, Delete.
 """
 
@@ -27,16 +27,16 @@ _HERE = Path(__file__).parent
 _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescription="clickable heat map">
 <div class="ls-map-plot"><div class="ls-map-cursor"></div><div class="ls-map-box"></div></div>
 <div class="ls-map-line" aria-live="polite"></div>
-<div class="ls-map-key"><span class="ls-map-chosen" hidden>chosen block</span>
+<div class="ls-map-key"><span class="ls-map-chosen" hidden>selected block</span>
 <span class="ls-map-passing" hidden>passes the threshold</span>
-<span class="ls-map-patches" hidden>patch of sliding layer merging</span></div></div>"""
+<span class="ls-map-patches" hidden>sliding layer merging patch</span></div></div>"""
 
 _map = component(
     "layerscope_map",
     html=_HTML,
     css=(_HERE / "heatmap.css").read_text(encoding="utf-8"),
     js=(_HERE / "heatmap.js").read_text(encoding="utf-8"),
-    isolate_styles=False,  # Plotly's style sheet lies in the document's head and does not reach into a shadow root
+    isolate_styles=False,  # Plotly's style sheet is in the document's head and does not reach into a shadow root
 )
 _shelf = component("layerscope_shelf", js=(_HERE / "shelf.js").read_text(encoding="utf-8"), isolate_styles=False)
 
@@ -55,8 +55,8 @@ def heatmap(
 ) -> None:
     """Draw `figure` (of `figures.similarity_map`) with the `chosen` blocks and the `passing` cells outlined.
 
-    on_choose, on_clear: called once a user's action, before the script reruns, so the script's body already sees the
-    new choice. passing: bool [L+1, L+1]. patches: blocks whose states [start, stop] are outlined as a square.
+    on_choose, on_clear: called once per user action, before the script reruns, so the script's body already sees the
+    new selection. passing: bool [L+1, L+1]. patches: blocks whose states [start, stop] are outlined as a square.
     label: what a screen reader calls the map.
     """
     text = str(figure.to_json())
@@ -98,33 +98,33 @@ def heatmap(
         },
         on_gestures_change=callback,
     )
-    if deliver():  # gestures put into session_state by hand, as AppTest does, come without the callback
+    if deliver():  # gestures put into session_state directly, as AppTest does, arrive without the callback
         st.rerun()
 
 
 def unseen(value: Any, seen: dict[str, Any]) -> list[dict[str, Any]]:
     """The gestures in the component's `value` that came after number seen["n"], oldest first.
 
-    Gestures of another session (a browser tab that outlived a restarted server) are not for us.
+    Gestures of another session (a browser tab that outlived a restarted server) are ignored.
     """
     gestures = (value or {}).get("gestures") or []
     return [g for g in gestures if g["n"] > seen["seen"] and g.get("session", seen["session"]) == seen["session"]]
 
 
 def block_of(rect: Iterable[int], num_layers: int) -> Block | None:
-    """The block that cells i0..i1 x j0..j1 (both ends in, rect = [i0, j0, i1, j1]) span: smallest to largest state.
+    """The block that cells i0..i1 x j0..j1 (inclusive, rect = [i0, j0, i1, j1]) span: smallest to largest state.
 
-    None where that is a single state. Raises UserError for a rect that is no rectangle of the map's L+1 states.
+    None where that is a single state. Raises UserError for a rect that is not within the map's L+1 states.
     """
     sides = list(rect)
     if len(sides) != 4 or not all(isinstance(side, int) and 0 <= side <= num_layers for side in sides):
-        raise UserError(f"The box {sides} lies outside the map: choose states 0 to {num_layers}.")
+        raise UserError(f"The box {sides} is outside the map: choose states 0 to {num_layers}.")
     start, stop = min(sides), max(sides)
     return Block(start, stop) if start < stop else None
 
 
 def _seen(key: str) -> dict[str, Any]:
-    """This session's mark of the last gesture applied; the component's own state would not outlive a page change."""
+    """This session's record of the last gesture applied; the component's own state would not survive a page change."""
     return st.session_state.setdefault(f"{key}_seen", {"session": uuid4().hex, "seen": 0})
 
 

@@ -1,4 +1,4 @@
-"""What a click on a block makes of the plan, and which layers a plan gives up. Pure functions."""
+"""How a click on a block changes the plan, and which layers a plan cuts. Pure functions."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ from prune_core.schema.plan import Block, Drop, Edit, Plan, Replace, drop_plan
 
 
 def cut_layers(plan: Plan) -> tuple[int, ...]:
-    """The layers whose work is left out or done by something else: removed ones, and replaced blocks as a whole."""
+    """The layers whose work is skipped or done by something else: removed ones, and replaced blocks as a whole."""
     return tuple(sorted({layer for edit in plan.edits for layer in _cut(edit)}))
 
 
@@ -16,7 +16,7 @@ def uncut(plan: Plan) -> tuple[Edit, ...]:
 
 
 def blocks_of(layers: tuple[int, ...]) -> list[Block]:
-    """The runs of neighbours among `layers`."""
+    """The contiguous runs in `layers`."""
     chosen = sorted(layers)
     starts = [layer for layer in chosen if layer - 1 not in chosen]
     stops = [layer + 1 for layer in chosen if layer + 1 not in chosen]
@@ -24,17 +24,17 @@ def blocks_of(layers: tuple[int, ...]) -> list[Block]:
 
 
 def split(block: Block, parts: int, least: int = 1) -> list[Block]:
-    """`block` in `parts` blocks of nearly equal length, fewer where they would be shorter than `least` layers."""
+    """`block` split into `parts` blocks of nearly equal length, fewer if they would be shorter than `least` layers."""
     count = max(1, min(parts, len(block) // least))
     ends = [block.start + len(block) * k // count for k in range(count + 1)]
     return [Block(start, stop) for start, stop in pairwise(ends)]
 
 
 def after_click(plan: Plan, block: Block, adds: bool) -> Plan:
-    """The plan after a click on `block`: it is dropped, alone or beside what the plan does already (`adds`).
+    """The plan after a click on `block`: it is dropped, alone or in addition to the rest of the plan (`adds`).
 
-    A click on what is cut already takes it out again. Merges, replacements and the like that touch the block become
-    plain drops of their layers; those that do not stay as they are.
+    A click on what is already cut restores it. Merges, replacements and part drops that touch the block become plain
+    drops of their layers; the others stay as they are.
     """
     now, clicked = set(cut_layers(plan)), set(block.layers)
     if not adds:

@@ -1,6 +1,6 @@
-// Things that the map needs and that rarely change, put where it finds them: plotly.js and the figure. Each comes in a
-// message of its own that is the same on every rerun, so Streamlit's browser cache keeps it and a rerun sends its hash
-// only. plotly.js is gzipped bytes from the installed plotly package; a figure is {version, figure}.
+// What the map needs and rarely changes, stored where it finds it: plotly.js and the figure. Each comes in a message
+// of its own that is the same on every rerun, so Streamlit's browser cache keeps it and a rerun sends only its hash.
+// plotly.js is gzipped bytes from the installed plotly package; a figure is {version, figure}.
 
 const FIGURES_KEPT = 8;
 
@@ -35,7 +35,7 @@ async function load(bytes) {
   return globalThis.Plotly;
 }
 
-// An element that shows nothing should not take up a gap in the page either.
+// An element that shows nothing should not leave a gap in the page.
 function hide(host) {
   const container = host.closest('[data-testid="stElementContainer"]');
   if (container) container.style.display = "none";

@@ -1,1 +1,1 @@
-"""What the plan page alone uses."""
+"""What only the plan page uses."""

@@ -1,4 +1,4 @@
-"""Several methods at one budget: their strips under each other, their measured losses, and where they agree."""
+"""Several methods at one budget: their strips stacked, their measured losses, and where they agree."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ LOSS, CHANGE = "Loss", "Change"
 
 @dataclass(frozen=True)
 class Entry:
-    """How far one method is: its plan, what that costs, the job that is under way or was stopped; why there is none."""
+    """Where one method stands: its plan, what that costs, its running or stopped job; or why it has no plan."""
 
     label: str
     plan: Plan | None = None
@@ -38,10 +38,10 @@ class Entry:
 
     @property
     def words(self) -> str:
-        """What there is to say beside the numbers."""
+        """The status shown beside the numbers."""
         if self.refused or self.job is None:
             return self.refused
-        what = "its search" if isinstance(self.spec, PlanSpec) else "measuring its loss"
+        what = "search" if isinstance(self.spec, PlanSpec) else "loss measurement"
         return f"{what}: {self.job.error or self.job.state}"
 
 
@@ -58,17 +58,17 @@ def method_table(stats: LayerStats) -> None:
     if searching:
         st.caption(f"These run the model, which takes longer: {', '.join(searching)}.")
     chosen = [method().at_budget() for method in METHODS if method.name in names]
-    if st.button("Compare them", icon=":material/compare_arrows:", disabled=not chosen):
+    if st.button("Compare these methods", icon=":material/compare_arrows:", disabled=not chosen):
         session.remember_comparison(tuple(names), budget)
     if chosen and session.comparison() == (tuple(names), budget):
         _show([_entry(method, budget, stats) for method in chosen])
 
 
-# --- how far each method is -----------------------------------------------------------------------------------------
+# --- where each method stands -----------------------------------------------------------------------------------------
 
 
 def _entry(method: Method, budget: int, stats: LayerStats) -> Entry:
-    """What is known of the method; what is not is queued, unless it was stopped."""
+    """What is known about the method; the rest is queued, unless it was stopped."""
     entry, now = Entry(method.label), session.workspace()
     if method.needs == "search":
         entry = _asked(entry, PlanSpec(now.model, now.calibration, method, budget))
@@ -81,7 +81,7 @@ def _entry(method: Method, budget: int, stats: LayerStats) -> Entry:
 
 
 def _asked(entry: Entry, spec: PlanSpec | PreviewSpec) -> Entry:
-    """With the kept answer to `spec`, else with its job."""
+    """With the stored result of `spec`, else with its job."""
     store = session.store()
     job = jobs.status(store, jobs.job_id(spec))
     if job is None:
@@ -107,14 +107,14 @@ def _show(entries: list[Entry]) -> None:
     _table(ordered)
     stopped = [entry.spec for entry in ordered if entry.stopped and entry.spec]
     if stopped:
-        try_again(*stopped, label="Try again what was stopped" if len(stopped) > 1 else "Try again")
+        try_again(*stopped, label="Retry the stopped jobs" if len(stopped) > 1 else "Try again")
     open_jobs = [(entry.job, entry.label) for entry in ordered if entry.job is not None and not entry.stopped]
     for job, label in sorted(open_jobs, key=lambda item: item[0].state != "running")[:1]:
         watch(job.id, label)
 
 
 def _table(entries: list[Entry]) -> None:
-    """The best first; selecting a row offers its plan."""
+    """Best first; selecting a row offers its plan."""
     rows = [
         {
             "Method": entry.label,
@@ -127,7 +127,7 @@ def _table(entries: list[Entry]) -> None:
     ]
     table = pd.DataFrame(rows)
     if any(entry.words for entry in entries):
-        table["Not there yet"] = [entry.words for entry in entries]
+        table["Status"] = [entry.words for entry in entries]
     formats = {LOSS: "%.4f", CHANGE: "%+.4f", "±": "%.4f"}
     picked = st.dataframe(
         table,
@@ -150,7 +150,7 @@ def _table(entries: list[Entry]) -> None:
 
 
 def agreement_words(plans: dict[str, Plan]) -> str:
-    """ "Removed by all 3: layers 9 to 10; by 2: layer 11; by 1: layers 2, 12." The picture counts halves too."""
+    """ "Removed by all 3: layers 9 to 10; by 2: layer 11; by 1: layers 2, 12." The figure counts halves too."""
     votes = [sum(layer in plan.removed for plan in plans.values()) for layer in range(_depth(plans))]
     parts = []
     for count in range(len(plans), 0, -1):
@@ -160,7 +160,7 @@ def agreement_words(plans: dict[str, Plan]) -> str:
             parts.append(f"{'by' if parts else 'Removed by'} {whom}: {named(layers)}")
     whole = "; ".join(parts) + "." if parts else "No method removes a whole layer."
     if any(isinstance(edit, DropPart) for plan in plans.values() for edit in plan.edits):
-        whole += " These are whole layers; at the foot of the picture a lost attention or MLP (½) counts half."
+        whole += " This counts whole layers; in the figure's last row, a dropped attention or MLP (½) counts as half."
     return whole
 
 

@@ -1,1 +1,1 @@
-"""What the redundancy page alone uses."""
+"""What only the redundancy page uses."""

@@ -1,4 +1,4 @@
-"""The best sets of several blocks for a budget: found on the drop map by adding up, then measured as previews."""
+"""The best sets of several blocks for a budget: found by adding up drop-map values, then measured as previews."""
 
 from dataclasses import replace
 
@@ -22,9 +22,9 @@ ADDED, MEASURED = "Added up", "Measured"
 
 
 def sets_view(drops: DropMap, damage: Damage, grows: bool) -> None:
-    """The sets that cost least by adding up, each measured on request, with both numbers; one click chooses one.
+    """The sets with the lowest added-up cost, each measured on request, with both numbers; one click selects one.
 
-    They can be measured once the map no longer `grows`, which changes what they are.
+    They can be measured once the map no longer `grows`, since the sets change with it.
     """
     st.write("**The best set of blocks for a budget**")
     most = max(1, drops.num_layers - 1)
@@ -48,19 +48,19 @@ def sets_view(drops: DropMap, damage: Damage, grows: bool) -> None:
         selection_mode="single-row",
     )
     st.caption(
-        "Change of loss, nats per token. Adding up the blocks' own damage leaves out how blocks interact; measuring "
-        "runs the model without all of them. ± is one standard error of the measured change."
+        "Change in loss, nats per token. Adding up each block's own damage ignores how blocks interact; measuring "
+        "runs the model without all of them at once. ± is one standard error of the measured change."
     )
     if not grows:
         _measure([specs[each.layers] for each in found if each.layers not in known])
     row = next((row for row in picked.selection.rows if row < len(found)), 0)
     plan = _plan(drops.num_layers, found[row].layers)
     label = f"Choose {named(plan.removed)}" + (" (the best)" if row == 0 else "")
-    st.button(label, on_click=session.choose, args=(plan,), width="stretch", help="Another one: select its row.")
+    st.button(label, on_click=session.choose, args=(plan,), width="stretch", help="For another set, select its row.")
 
 
 def _measure(left: list[PreviewSpec]) -> None:
-    """Start, watch or start again what is not measured yet."""
+    """Start, watch or restart what is not measured yet."""
     standing = {jobs.job_id(spec): jobs.status(session.store(), jobs.job_id(spec)) for spec in left}
     waiting = [job_id for job_id, job in standing.items() if job is not None and job.state in ("queued", "running")]
     stopped = [job_id for job_id, job in standing.items() if job is not None and job.state in jobs.STOPPED]
@@ -74,7 +74,7 @@ def _measure(left: list[PreviewSpec]) -> None:
 
 
 def _in_loss(each: Candidate, drops: DropMap) -> Candidate:
-    """With the prediction in change of loss, whatever the sets were found by: that is what is measured."""
+    """With the prediction as a change in loss, whichever damage found the sets: that is what gets measured."""
     return replace(each, predicted=float(sum(drops.delta[block.start, block.stop] for block in each.blocks)))
 
 
@@ -83,7 +83,7 @@ def _spec(drops: DropMap, each: Candidate) -> PreviewSpec:
 
 
 def _plan(num_layers: int, layers: tuple[int, ...]) -> Plan:
-    """The same for measuring and for choosing, so that what is chosen is measured already."""
+    """The same for measuring and for choosing, so that what is chosen has already been measured."""
     return drop_plan(num_layers, layers, "drop map")
 
 

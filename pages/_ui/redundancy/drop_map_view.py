@@ -1,4 +1,4 @@
-"""The exact drop map: what dropping every block really costs, beside what similarity says; the best sets of blocks."""
+"""The exact drop map: what dropping each block really costs, compared with similarity; the best sets of blocks."""
 
 import pandas as pd
 import streamlit as st
@@ -19,22 +19,22 @@ from prune_core.schema.plan import Plan
 from prune_core.schema.wording import counted, seconds_in_words
 from prune_core.store import jobs
 
-TITLE = "Measuring what dropping every block costs"
-LABELS: dict[Damage, str] = {"loss": "Change of loss", "kl": "KL from the donor"}
+TITLE = "Measuring the cost of dropping each block"
+LABELS: dict[Damage, str] = {"loss": "Change in loss", "kl": "KL from the donor"}
 
 
 def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
-    """Measure the map (a job that can be stopped and goes on later), or show it as far as it is."""
+    """Measure the map (a job that can be stopped and resumed), or show it as measured so far."""
     now, store = session.workspace(), session.store()
     spec = DropMapSpec(now.model, now.calibration)
     job_id = jobs.job_id(spec)
     job = jobs.status(store, job_id)
     try:
         drops = store.result(job_id) or store.partial(job_id)
-    except UserError:  # kept by another version; measuring again replaces it
+    except UserError:  # stored by another version; measuring again replaces it
         drops = None
     if job is None or job.state in jobs.STOPPED:
-        label = "Measure what dropping every block costs" if drops is None else "Go on measuring"
+        label = "Measure the cost of dropping each block" if drops is None else "Resume measuring"
         if st.button(label, icon=":material/play_arrow:"):
             jobs.submit(store, spec)
             st.rerun()
@@ -57,7 +57,7 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, 
     planned = counted(drops.planned, "calibration text")
     st.caption(
         f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {planned}, "
-        f"in {seconds_in_words(drops.seconds)}; uncut, the loss is {drops.donor_loss:.3f} nats per token."
+        f"in {seconds_in_words(drops.seconds)}. The uncut model's loss is {drops.donor_loss:.3f} nats per token."
     )
     key = session.seed("damage", "loss")
     chosen = st.segmented_control("Damage", list(LABELS), key=key, required=True, format_func=lambda d: LABELS[d])
@@ -76,11 +76,11 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, 
     with right:
         st.write("**Does similarity predict damage for this model?** Rank correlation; 1 is a perfect predictor.")
         rows = [
-            {"Measure": measure(a.measure).label, "All blocks": a.overall, "Blocks of one size": a.within}
+            {"Measure": measure(a.measure).label, "All blocks": a.overall, "Blocks of the same size": a.within}
             for a in agreements(stats, drops, damage)
         ]
         style = st.column_config.NumberColumn(format="%.2f")
-        columns = {"All blocks": style, "Blocks of one size": style}
+        columns = {"All blocks": style, "Blocks of the same size": style}
         st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="agreements")
         sets_view(drops, damage, grows)
     scatter = similarity_against_damage(stats, drops, name, damage, session.palette())

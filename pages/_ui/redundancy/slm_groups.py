@@ -1,4 +1,4 @@
-"""The patches that sliding layer merging (SLM) finds: runs of layers whose outputs stay alike, merged into one each."""
+"""The patches that sliding layer merging (SLM) finds: runs of layers with similar outputs, each merged into one."""
 
 import streamlit as st
 
@@ -13,15 +13,15 @@ from prune_core.schema.plan import Block, Merge, Plan
 from prune_core.schema.wording import counted, ranges
 
 ON_MAPS = ("cka", "cka_rbf")
-"""SLM's paper sees the patches on maps of CKA."""
+"""The SLM paper shows its patches on CKA maps."""
 
 
 def patches_tool(num_layers: int) -> list[Block]:
-    """Outline what SLM merges at the settings here, which are the Plan page's too; its search runs when asked for."""
-    if not st.toggle("Outline the patches of sliding layer merging (SLM)", key=session.seed("patches_on", False)):
+    """Outline what SLM merges with the settings here, shared with the Plan page; its search runs on request."""
+    if not st.toggle("Outline the patches found by sliding layer merging (SLM)", key=session.seed("patches_on", False)):
         return []
     try:
-        with st.expander("Settings of sliding layer merging"):
+        with st.expander("Sliding layer merging settings"):
             budget = budget_form(SlidingLayerMerging, num_layers)
             method = settings_form(SlidingLayerMerging, budget, columns=2)
     except UserError as error:
@@ -32,13 +32,13 @@ def patches_tool(num_layers: int) -> list[Block]:
     result = asked(spec, "Find the patches with SLM", "Sliding layer merging")
     source = f"Sliding layer merging, {linked(SlidingLayerMerging.source)}"
     if not isinstance(result, PlanResult):
-        st.caption(f"{source}, grows windows of layers on the model itself; its windows are the patches.")
+        st.caption(f"{source}, grows windows of layers, trying each on the model itself; its windows are the patches.")
         return []
     found = windows(result.plan)
     layers = "; ".join(f"layers {ranges(window.layers)}" for window in found) or "none"
     st.caption(
-        f"{source}: {_conditions(method, budget)}, on {counted(method.samples, 'text')}. Its patches: {layers}. "
-        "Each outline holds the outputs of the layers that it merges into one."
+        f"{source}: {_conditions(method, budget)}, on {counted(method.samples, 'text')}. Patches: {layers}. "
+        "Each outline encloses the outputs of the layers merged into one."
     )
     return [Block(window.start + 1, window.stop) for window in found]
 

@@ -1,1 +1,1 @@
-"""What the runs page alone uses."""
+"""What only the runs page uses."""

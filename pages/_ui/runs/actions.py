@@ -1,4 +1,4 @@
-"""What can be done with the ticked runs: name, tag, run again, resume, change, export, delete; and import a recipe."""
+"""What can be done with the selected runs: name, tag, rerun, resume, edit, export, delete; and import a recipe."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ from prune_core.store.side_by_side import FEWEST, MOST, beside, comparison_csv, 
 
 
 def action_bar(ticked: list[Entry], shown: list[Entry]) -> None:
-    """The buttons for the ticked runs; without any, what ticking does."""
+    """The buttons for the selected runs; with none selected, what selecting does."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if not ticked:
-            st.markdown(f"Tick a run to open it, {FEWEST} to {MOST} to compare them.")
-            _csv("CSV of this table", shown, "runs.csv")
+            st.markdown(f"Select one run to open it, or {FEWEST}–{MOST} to compare.")
+            _csv("This table as CSV", shown, "runs.csv")
             return
         if len(ticked) == 1:
             _one(ticked[0])
@@ -40,7 +40,7 @@ def action_bar(ticked: list[Entry], shown: list[Entry]) -> None:
 def import_panel() -> None:
     """Read a recipe file: a run to start, or a plan to open."""
     with st.popover("Import a recipe", icon=":material/upload_file:"):
-        file = st.file_uploader("A recipe.json that LayerScope wrote", key="recipe_file")
+        file = st.file_uploader("A recipe.json written by LayerScope", key="recipe_file")
         if file is None:
             return
         try:
@@ -63,37 +63,35 @@ def import_panel() -> None:
 
 
 def _trusts(spec: RunSpec) -> bool:
-    """Whether the user lets a recipe of somebody else's run the code that comes with its model."""
+    """Whether the user lets someone else's recipe run the code that comes with its model."""
     st.warning("This recipe runs code that comes with its model.", icon=":material/warning:")
     return st.checkbox(f"I trust the author of {plain(spec.model.path)}", key=f"trust_{spec.model.path}")
 
 
 def _one(run: Entry) -> None:
-    """Buttons that are for one run."""
+    """Buttons for a single run."""
     with st.popover("Name and tags", icon=":material/edit:"):
         _name_form(run)
     try:
         spec = session.store().spec(run.id)
-    except UserError:  # damaged, which is said below
+    except UserError:  # damaged, as reported below
         return
     if not isinstance(spec, RunSpec):
         return
     if run.state in jobs.STOPPED:
         st.button("Resume", on_click=_start, args=(spec, run.id), type="primary", icon=":material/resume:")
-    st.button(
-        "Run again", on_click=_start, args=(spec,), icon=":material/replay:", help="The same recipe, as a new run."
-    )
-    hint = "Opens its model, text, plan and what is measured, to be changed."
-    if st.button("Change and run again", icon=":material/tune:", help=hint):
+    st.button("Run again", on_click=_start, args=(spec,), icon=":material/replay:", help="Same recipe, as a new run.")
+    hint = "Loads its model, text, plan and benchmark settings for editing."
+    if st.button("Edit and run again", icon=":material/tune:", help=hint):
         _open(spec, run.id)
 
 
 def _name_form(run: Entry) -> None:
     with st.form(f"about_{run.id}", border=False):
         name = st.text_input("Name", run.about.name, placeholder=run.plan)
-        tags = st.text_input("Tags", ", ".join(run.about.tags), help="Comma between.")
+        tags = st.text_input("Tags", ", ".join(run.about.tags), help="Comma-separated.")
         notes = st.text_area("Notes", run.about.notes)
-        if st.form_submit_button("Keep", type="primary"):
+        if st.form_submit_button("Save", type="primary"):
             catalogue.say(session.store(), run.id, About(name, tuple(tags.split(",")), notes))
             st.rerun()
 
@@ -101,10 +99,10 @@ def _name_form(run: Entry) -> None:
 def _tag_several(runs: list[Entry]) -> None:
     """Tags of several runs at once."""
     with st.popover("Tags", icon=":material/sell:"), st.form("tag_several", border=False):
-        add = st.text_input("Add tags", help="Comma between.")
+        add = st.text_input("Add tags", help="Comma-separated.")
         there = sorted({tag for run in runs for tag in run.about.tags})
-        remove = st.multiselect("Take away", there)
-        if st.form_submit_button("Keep", type="primary"):
+        remove = st.multiselect("Remove tags", there)
+        if st.form_submit_button("Save", type="primary"):
             for run in runs:
                 tags = (*(tag for tag in run.about.tags if tag not in remove), *add.split(","))
                 catalogue.say(session.store(), run.id, replace(run.about, tags=tags))
@@ -112,7 +110,7 @@ def _tag_several(runs: list[Entry]) -> None:
 
 
 def _downloads(ticked: list[Entry]) -> None:
-    """Files are made when they are asked for, not with every click."""
+    """Files are made on request, not on every click."""
     done = [run for run in ticked if run.state == "done"]
     with st.popover("Download", icon=":material/download:"):
         if done and len(ticked) == 1:
@@ -149,7 +147,7 @@ def _side_csv(runs: Sequence[Entry]) -> str:
 
 
 def _start(spec: RunSpec, run_id: str | None = None) -> None:
-    """Queue a new run, or a stopped one again, and tick it; in a callback."""
+    """Queue a new run, or a stopped one again, and select it; in a callback."""
     try:
         choose([jobs.submit(session.store(), spec, run_id)])
     except UserError as error:  # such as a full disk
@@ -157,7 +155,7 @@ def _start(spec: RunSpec, run_id: str | None = None) -> None:
 
 
 def _open(spec: RunSpec, run_id: str | None = None) -> None:
-    """Everything of the recipe on the other pages, to be changed there."""
+    """Load the whole recipe into the other pages, for editing there."""
     session.start_from(spec)
     session.update(run_id=run_id)
     st.switch_page("pages/plan.py")

@@ -1,4 +1,4 @@
-"""The table of runs: search, filters, order, and the rows that are ticked."""
+"""The table of runs: search, filters, order, and the selected rows."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,16 +16,16 @@ NEWEST, NAME = "newest first", "name"
 TABLE_PX = 420
 ROW_PX, HEAD_PX = 35, 38
 CHOSEN, TURN = "runs_chosen", "runs_turn"
-"""Kept by the session: the ids that are ticked, and how often something else than the table ticked them."""
+"""Kept in the session: the selected ids, and how often something other than the table selected them."""
 
 
 def chosen_ids() -> tuple[str, ...]:
-    """The runs that are ticked."""
+    """The selected runs."""
     return session.get(CHOSEN, ())
 
 
 def choose(ids: Sequence[str]) -> None:
-    """Tick exactly these runs, as if by hand."""
+    """Select exactly these runs, as if by hand."""
     session.put(CHOSEN, tuple(ids))
     session.put(TURN, session.get(TURN, 0) + 1)
 
@@ -33,20 +33,20 @@ def choose(ids: Sequence[str]) -> None:
 def filter_bar(runs: list[Entry]) -> list[Entry]:
     """Search, filters and order; the runs that remain, in order."""
     a, b, c, d, e = st.columns([3, 2, 2, 2, 2], vertical_alignment="bottom")
-    hint = "Words of the name, plan, model, method, tags, notes or id."
+    hint = "Words from the name, plan, model, method, tags, notes or id."
     text = a.text_input("Search", key=session.seed("runs_text", ""), placeholder="sleb wikitext", help=hint)
     tags = _several(b, "Tags", "runs_tags", sorted({tag for run in runs for tag in run.about.tags}))
     models = _several(c, "Models", "runs_models", sorted({run.model for run in runs if run.model}))
     states = _several(d, "States", "runs_states", sorted({run.state for run in runs}))
     measured = [each for each in KEYS if any(each.name in run.figures for run in runs)]
     orders = [NEWEST, NAME, *(each.name for each in measured)]
-    order = e.selectbox("Order", orders, key=session.seed("runs_order", NEWEST, orders), format_func=_order_words)
+    order = e.selectbox("Sort by", orders, key=session.seed("runs_order", NEWEST, orders), format_func=_order_words)
     return _ordered(matching(runs, text, tags, models, states), order)
 
 
 def table(runs: list[Entry]) -> list[Entry]:
-    """Draw the runs; returns the ticked ones, in the table's order."""
-    both = st.toggle("Donors' figures too", key=session.seed("runs_donors", False))
+    """Draw the runs; returns the selected ones, in the table's order."""
+    both = st.toggle("Show the donors' figures", key=session.seed("runs_donors", False))
     ids = [run.id for run in runs]
     rows = [i for i, run_id in enumerate(ids) if run_id in chosen_ids()]
     frame, columns = _frame(runs, both)
@@ -58,7 +58,7 @@ def table(runs: list[Entry]) -> list[Entry]:
         on_select="rerun",
         selection_mode="multi-row",
         placeholder="",
-        # Rows are ticked by place, so other rows, or a choice made elsewhere, make it another table.
+        # Rows are selected by position, so different rows, or a selection made elsewhere, need a new table.
         key=f"runs_{sha256(' '.join([*ids, str(session.get(TURN, 0))]).encode()).hexdigest()[:12]}",
         selection_default={"selection": {"rows": rows}},
     )
@@ -69,7 +69,7 @@ def table(runs: list[Entry]) -> list[Entry]:
 
 def _several(place: Any, label: str, name: str, options: list[str]) -> tuple[str, ...]:
     kept = [each for each in session.get(session.seed(name, [])) if each in options]
-    if kept != session.get(name):  # what it chose is gone
+    if kept != session.get(name):  # what it had selected is gone
         session.put(name, kept)
     return tuple(place.multiselect(label, options, key=name, placeholder="all", disabled=not options))
 
@@ -97,7 +97,7 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
         **({"Name": [run.about.name for run in runs]} if any(run.about.name for run in runs) else {}),
         "Plan": [run.plan for run in runs],
         **({"Model": [run.model for run in runs]} if len({run.model for run in runs}) > 1 else {}),
-        "Made": [run.made for run in runs],
+        "Created": [run.made for run in runs],
         "Method": [run.method for run in runs],
         "State": [run.state for run in runs],
     }
@@ -124,7 +124,7 @@ def _frame(runs: list[Entry], both: bool) -> tuple[pd.DataFrame, dict[str, Any]]
 def _add_figure(
     which: Key, found: list[KeyFigure | None], both: bool, data: dict[str, list[Any]], columns: dict[str, Any]
 ) -> None:
-    """A column for the pruned model's figure, one for its error where there is any, and the donor's if asked for."""
+    """A column for the pruned model's figure, one for its error where there is any, and the donor's on request."""
     label, scale, form = _shown(which)
     parts = [("pruned", label), ("pruned_error", f"± {label}")]
     if both and "donor" in which.sides:

@@ -1,4 +1,4 @@
-"""Deleted runs: undo at once, restore at any time, and destroy only by a step of its own."""
+"""Deleted runs: undo at once, restore at any time, and delete for good only in a separate step."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ SHOWN = 10
 
 
 def delete(ids: tuple[str, ...]) -> None:
-    """Move runs to the trash, in a callback. One that runs stays, and says why."""
+    """Move runs to the trash, in a callback. A running one stays, with a message that says why."""
     gone = []
     for run_id in ids:
         try:
@@ -39,7 +39,7 @@ def undo_bar() -> None:
 
 
 def restore(ids: tuple[str, ...]) -> None:
-    """Bring runs back and tick them, in a callback."""
+    """Bring runs back and select them, in a callback."""
     for run_id in ids:
         try:
             trash.restore(session.store(), run_id)
@@ -50,7 +50,7 @@ def restore(ids: tuple[str, ...]) -> None:
 
 
 def trash_panel() -> None:
-    """What is in the trash: restore one or all; empty it, which asks for a tick first."""
+    """What is in the trash: restore one or all; empty it, after confirming in a checkbox."""
     gone = trash.deleted(session.store())
     with st.popover(f"Trash ({len(gone)})", icon=":material/delete:", disabled=not gone):
         for run in gone[:SHOWN]:
@@ -58,12 +58,12 @@ def trash_panel() -> None:
                 st.button("Restore", key=f"restore_{run.id}", on_click=restore, args=((run.id,),))
                 st.markdown(f"{plain(run.title)}  \n:small[{plain(f'{run.model} {run.made}')}]")
         if len(gone) > SHOWN:
-            st.caption(f"And {len(gone) - SHOWN} older ones.")
+            st.caption(f"And {len(gone) - SHOWN} older.")
         if len(gone) > 1:
             st.button(f"Restore all {len(gone)}", on_click=restore, args=(tuple(run.id for run in gone),))
         st.divider()
         what = "this run and its checkpoint" if len(gone) == 1 else f"all {len(gone)} runs and their checkpoints"
-        sure = st.checkbox(f"Destroy {what} for good", key="sure_to_empty")
+        sure = st.checkbox(f"Permanently delete {what}", key="sure_to_empty")
         st.button("Empty the trash", on_click=_empty, disabled=not sure, icon=":material/delete_forever:")
 
 
@@ -71,4 +71,4 @@ def _empty() -> None:
     count = trash.empty(session.store())
     session.put(JUST_DELETED, ())
     session.put("sure_to_empty", False)
-    st.toast(f"Destroyed {count} runs.")
+    st.toast(f"Permanently deleted {count} run{'' if count == 1 else 's'}.")

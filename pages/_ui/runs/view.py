@@ -1,4 +1,4 @@
-"""What the ticked runs show: one in full, several side by side, and all of them as quality against cost."""
+"""What the selected runs show: one in full, several side by side, and all of them as quality against cost."""
 
 import pandas as pd
 import streamlit as st
@@ -26,7 +26,7 @@ def show_ticked(ticked: list[Entry]) -> None:
     if len(ticked) == 1:
         _show_one(catalogue.entry(session.store(), ticked[0].id))  # as its files are now
     elif len(ticked) > MOST:
-        st.info(f"{len(ticked)} runs are ticked: {FEWEST} to {MOST} can be compared.", icon=":material/info:")
+        st.info(f"{len(ticked)} runs are selected: compare {FEWEST} to {MOST}.", icon=":material/info:")
     elif ticked:
         _show_several(ticked)
 
@@ -64,7 +64,7 @@ def _show_several(ticked: list[Entry]) -> None:
     for i, draw in enumerate(report.cut_figures(names, [spec for _, spec, _ in wholes])):
         st.plotly_chart(draw(session.palette()), theme=None, width="stretch", key=f"strips_{i}")
     st.dataframe(_frame(beside(results)), hide_index=True, height="content", key="beside_table")
-    st.caption(f"{report.MARKS} Only figures measured in the same way share a row.")
+    st.caption(f"{report.MARKS} Only figures measured the same way share a row.")
     picture = beside_figure(dict(results), session.palette())
     st.plotly_chart(picture, theme=None, width="stretch", key="beside_figure")
 
@@ -80,12 +80,12 @@ def _frame(table: Table) -> pd.DataFrame:
 
 
 def pareto_view(runs: list[Entry]) -> list[Entry]:
-    """Quality against cost of all `runs`; a click on one ticks it. Returns the ticked ones."""
+    """Quality against cost of all `runs`; a click on one selects it. Returns the selected ones."""
     qualities, costs = (
         [name for name in names if any(name in run.figures for run in runs)] for names in (QUALITY, COST)
     )
     if not qualities or not costs:
-        st.info("None of these runs has both a quality and a cost yet.", icon=":material/info:")
+        st.info("None of these runs has both a quality and a cost figure yet.", icon=":material/info:")
         return []
     a, b, c = st.columns([1, 1, 3], vertical_alignment="bottom")
     y = a.selectbox("Quality", qualities, key=session.seed("pareto_y", qualities[0], qualities), format_func=_label)
@@ -95,19 +95,19 @@ def pareto_view(runs: list[Entry]) -> list[Entry]:
     if not ways:
         st.info("No run has both of these figures.", icon=":material/info:")
         return []
-    hint = "Only figures that were measured alike can be compared."
+    hint = "Only figures measured the same way can be compared."
     way = c.selectbox("Measured on", ways, key=session.seed("pareto_on", ways[0], ways), help=hint)
     alike = [run for run in both if _way(run, x, y) == way]
     ticked = [run for run in alike if run.id in chosen_ids()]
     figure = pareto(alike, key(x), key(y), chosen_ids(), session.palette())
     st.plotly_chart(figure, theme=None, key=PARETO, on_select=_tick_point, selection_mode="points")
     names = ", ".join(f"**{letter(i)}** {plain(run.title)}" for i, run in enumerate(on_front(alike, key(x), key(y))))
-    st.caption(f"The front: {names}. A click on a run ticks it or takes its tick away. Bars are ± one standard error.")
+    st.caption(f"Pareto front: {names}. Click a run to select or deselect it. Bars are ± one standard error.")
     return ticked
 
 
 def _tick_point() -> None:
-    """A click on a run of the picture."""
+    """A click on a run in the figure."""
     points = (session.get(PARETO) or {}).get("selection", {}).get("points", [])
     clicked = [point["customdata"][0] for point in points if point.get("customdata")]
     now = chosen_ids()
@@ -115,7 +115,7 @@ def _tick_point() -> None:
 
 
 def _way(run: Entry, x: str, y: str) -> str:
-    """How the two figures were measured; counts and sizes are what they are everywhere."""
+    """How the two figures were measured; counts and sizes are the same everywhere."""
     speed = run.figures[x].on if key(x).unit == "tokens/s" else ""
     return "; ".join(filter(None, (run.figures[y].on, speed)))
 

@@ -1,1 +1,1 @@
-"""What several pages show: job panel, forms, theme, tables."""
+"""What several pages share: job panel, forms, theme, tables."""

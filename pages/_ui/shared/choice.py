@@ -1,4 +1,4 @@
-"""The choice of layers, as several pages show it: in words, with undo and clear, and what it does to the loss."""
+"""The selected layers, as several pages show them: in words, with undo and clear, and the effect on the loss."""
 
 import math
 
@@ -23,14 +23,14 @@ def need_stats() -> LayerStats:
     """The measured maps, or a pointer to the page that makes them."""
     stats = session.stats()
     if stats is None:
-        st.info("Nothing is measured yet for this model and text.", icon=":material/info:")
+        st.info("Nothing has been measured yet for this model and text.", icon=":material/info:")
         next_step("model", "Choose a model and measure its layers")
         st.stop()
     return stats
 
 
 def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
-    """What a click on `block` does: choose it alone, or add it. A second click on the choice takes it out again."""
+    """What a click on `block` does: select it alone, or add it. A second click deselects it."""
     before = session.plan(num_layers)
     try:
         after = after_click(before, block, adds)
@@ -39,21 +39,21 @@ def add_or_replace(block: Block, num_layers: int, adds: bool) -> None:
         return
     given_up = [edit for edit in before.edits if not isinstance(edit, Drop) and edit not in after.edits]
     if adds and given_up:
-        st.toast("What touched these layers is a plain drop now; Undo brings it back.", icon=":material/content_cut:")
+        st.toast("Edits touching these layers are plain drops now; Undo restores them.", icon=":material/content_cut:")
     session.choose(after)
 
 
 def map_and_side() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """Room for a map and, beside it where the window is wide enough, else below, room for what belongs to it."""
+    """Room for a map and for what belongs to it: beside it if the window is wide enough, else below."""
     row = st.container(horizontal=True, gap="large")
     return row.container(width=MAP_PX), row.container(width=SIDE_PX)
 
 
 def choice_bar(plan: Plan) -> None:
-    """The choice in words, with Undo and Clear."""
+    """The plan in words, with Undo and Clear."""
     with st.container(horizontal=True, vertical_alignment="center"):
         words = describe(plan)
-        st.markdown(f"**{capitalised(words)}**" if plan.edits else "**Nothing chosen yet**")
+        st.markdown(f"**{capitalised(words)}**" if plan.edits else "**Nothing selected yet**")
         st.button("Undo", on_click=session.undo, disabled=not session.can_undo(), icon=":material/undo:")
         nothing, keep_all = not plan.edits, (Plan(plan.num_layers),)
         st.button("Clear", on_click=session.choose, args=keep_all, disabled=nothing, icon=":material/close:")
@@ -62,10 +62,10 @@ def choice_bar(plan: Plan) -> None:
 def preview_numbers(plan: Plan, curve: bool = False) -> Preview | None:
     """The loss with the plan, measured by hooks on the loaded model; None while there is nothing to show.
 
-    `curve`: show at once how training went, where the plan has trained networks.
+    `curve`: open the training curves at once, if the plan has trained networks.
     """
     if not plan.edits:
-        st.caption("Choose layers, and their cost is measured here at once.")
+        st.caption("Choose layers to see at once what cutting them costs.")
         return None
     replaces = any(isinstance(edit, Replace) for edit in plan.edits)
     seen = replaced_preview(plan) if replaces else _quick_preview(plan)
@@ -89,7 +89,7 @@ def _numbers(seen: Preview) -> None:
     ratio = f"{math.exp(seen.loss - seen.donor_loss):.2f} times the donor's"
     perplexity.metric("Perplexity", _perplexity(seen.loss), ratio, delta_color="off", delta_arrow="off")
     st.caption(
-        f"On {seen.tokens:,} tokens of the calibration text; uncut, the loss is {seen.donor_loss:.3f} and the "
+        f"On {seen.tokens:,} tokens of the calibration text; the uncut model's loss is {seen.donor_loss:.3f}, its "
         f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
     )
 

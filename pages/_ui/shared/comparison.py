@@ -1,4 +1,4 @@
-"""Before and after: one picture, one table, and what both models write."""
+"""Before and after: one figure, one table, and what both models write."""
 
 import pandas as pd
 import streamlit as st
@@ -24,8 +24,8 @@ from prune_core.store.catalogue import Entry
 PAIRED = {"decode": "decode speed-up", "prefill": "prefill speed-up"}
 """Speeds, and the figure that says how they changed."""
 PAIRED_WORDS = (
-    "A speed-up is the median of the ratios within each round, where both models ran in turn; speeds are medians of "
-    "each model by itself, so their ratio can differ."
+    "A speed-up is the median of the per-round ratios, with both models timed in turn; speeds are each model's own "
+    "medians, so their ratio can differ."
 )
 
 
@@ -36,7 +36,7 @@ def show_comparison(run: Entry, spec: RunSpec, result: RunResult) -> None:
     if run.about.name:
         st.markdown(f"**{cut}**")
     model, text = plain(model_name(spec.model)), plain(text_name(spec.calibration))
-    st.markdown(f"Model: {model} · calibration text: {text} · made {run.made}")
+    st.markdown(f"Model: {model} · calibration text: {text} · created {run.made}")
     st.caption(_made_with(result))
     show_summary(result)
     if result.agreement is not None:
@@ -47,7 +47,7 @@ def show_comparison(run: Entry, spec: RunSpec, result: RunResult) -> None:
 
 
 def show_figures(result: RunResult) -> None:
-    """All figures before and after: a picture and a table."""
+    """All metrics before and after: a figure and a table."""
     st.subheader("Before and after")
     picture = figures.before_after(result.donor, result.pruned, session.palette())
     st.plotly_chart(picture, theme=None, width="stretch", key="before_after")
@@ -60,13 +60,13 @@ def show_figures(result: RunResult) -> None:
 def show_texts(result: RunResult) -> None:
     """What both models wrote after the prompts."""
     if result.donor.continuations:
-        st.subheader("What they write")
+        st.subheader("What both models write")
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
         text_cards(before.prompt, before.text, after.text, shared_words(before.text, after.text))
 
 
 def comparison_table(donor: Report, pruned: Report) -> pd.DataFrame:
-    """One row a metric: what it is, before, after, change, chance level and how it was measured."""
+    """One row per metric: what it is, before, after, change, chance level and how it was measured."""
     before = {(m.task, m.name): m for m in donor.metrics}
     ratios = {(m.task, m.name): m for m in pruned.metrics if m.name in PAIRED.values()}
     return pd.DataFrame(

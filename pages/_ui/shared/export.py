@@ -1,4 +1,4 @@
-"""What the user takes home: the checkpoint folder, copied or pushed to the hub, the recipe, and how to repeat it."""
+"""What the user takes away: the checkpoint folder, copied or pushed to the Hub, the recipe, and how to rerun it."""
 
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from prune_core.store.files import copy_folder
 
 
 def show_export(run_id: str, spec: RunSpec, result: RunResult) -> None:
-    """Where the checkpoint is, a copy of it elsewhere, other tools' formats, the recipe."""
-    st.subheader("Take it with you")
+    """Where the checkpoint is, how to copy it elsewhere, other tools' formats, the recipe."""
+    st.subheader("Export the pruned model")
     folder = session.store().folder(run_id) / result.checkpoint
-    st.write("The pruned model is an ordinary folder: safetensors, tokenizer, model card and recipe.")
+    st.write("The pruned model is an ordinary checkpoint folder: safetensors, tokenizer, model card and recipe.")
     st.code(f'AutoModelForCausalLM.from_pretrained("{folder}")', language="python")
     _copy(folder)
-    with st.expander("Push it to the Hugging Face hub", icon=":material/cloud_upload:"):
+    with st.expander("Push it to the Hugging Face Hub", icon=":material/cloud_upload:"):
         _push(run_id)
     with st.expander("Use it with llama.cpp or mergekit", icon=":material/swap_horiz:"):
         _other_tools(run_id, folder)
-    st.write("The recipe holds every setting. It repeats the run without the app:")
+    st.write("The recipe holds every setting. To repeat the run without the app:")
     st.code(f"python -m prune_core run {folder / 'recipe.json'}", language="bash")
     st.download_button("Download the recipe", dumps(spec), f"{run_id}.json", "application/json", on_click="ignore")
 
@@ -43,7 +43,7 @@ def _copy(folder: Path) -> None:
 
 
 def _push(run_id: str) -> None:
-    """A new repository of the user's; the push is a job, so it shows progress and can be cancelled."""
+    """A new repository in the user's account; the push is a job, so it shows progress and can be cancelled."""
     if get_token() is None:
         st.info("Log in first: run `hf auth login` in a terminal, then reload this page.", icon=":material/login:")
         return
@@ -57,7 +57,7 @@ def _push(run_id: str) -> None:
     job = jobs.status(store, job_id)
     if job is None or job.state not in ("queued", "running", "done"):
         st.button("Push", on_click=_start, args=(spec,), disabled=not spec.repository)
-    job_panel(job_id, "Pushing to the hub")
+    job_panel(job_id, "Pushing to the Hub")
     pushed = store.result(job_id) if job is not None and job.state == "done" else None
     if isinstance(pushed, PushResult):
         st.success(f"Pushed to {pushed.address}.", icon=":material/check_circle:")
@@ -68,7 +68,7 @@ def _start(spec: PushSpec) -> None:
 
 
 def _other_tools(run_id: str, folder: Path) -> None:
-    st.write("**llama.cpp** reads GGUF files. With a clone of it, for model families and tokenizers that it knows:")
+    st.write("**llama.cpp** reads GGUF files. With a clone of it, for model families and tokenizers it supports:")
     command = f"python llama.cpp/convert_hf_to_gguf.py {folder} --outfile {run_id}.gguf --outtype auto"
     st.code(command, language="bash")
     recipe = folder / "mergekit.yaml"
@@ -81,4 +81,4 @@ def _other_tools(run_id: str, folder: Path) -> None:
         if line.startswith("# "):
             st.warning(line.removeprefix("# ").removeprefix("WARNING: "), icon=":material/warning:")
     st.code(text, language="yaml")
-    st.download_button("Download it", text, f"{run_id}-mergekit.yaml", "application/yaml", on_click="ignore")
+    st.download_button("Download mergekit.yaml", text, f"{run_id}-mergekit.yaml", "application/yaml", on_click="ignore")

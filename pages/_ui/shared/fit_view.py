@@ -1,4 +1,4 @@
-"""Plans that replace blocks: their networks are fitted as a job whose curve is drawn meanwhile, then previewed."""
+"""Plans that replace blocks: a job fits their networks, with a live curve, and then previews the plan."""
 
 import numpy as np
 import streamlit as st
@@ -15,7 +15,7 @@ from prune_core.store import jobs
 
 
 def replaced_preview(plan: Plan) -> Preview | None:
-    """The plan's loss once its networks are fitted. Maps are fitted at once; training waits until it is asked for."""
+    """The plan's loss once its networks are fitted. Linear maps are fitted at once; training starts on request."""
     spec = session.workspace().replace_spec(plan)
     job_id = jobs.job_id(spec)
     networks = trained_edits(plan)
@@ -27,9 +27,9 @@ def replaced_preview(plan: Plan) -> Preview | None:
 
     if networks:
         many = "networks" if len(networks) > 1 else "network"
-        result = asked(spec, f"Train the {many} and measure the loss", "The replacement", live)
+        result = asked(spec, f"Train the {many} and measure the loss", "Fitting the replacement", live)
     else:
-        job = quick(spec, "The replacement", live=live)
+        job = quick(spec, "Fitting the replacement", live=live)
         result = session.store().result(job.id) if job.state == "done" else None
     if not isinstance(result, ReplaceResult):
         return None
@@ -48,7 +48,7 @@ def how_it_went(plan: Plan, expanded: bool) -> None:
 
 
 def gave_way(plan: Plan, result: ReplaceResult) -> str:
-    """Which layers are dropped since no linear map did better than that; empty where there are none."""
+    """Which layers are dropped because no linear map did better than that; empty if there are none."""
     tried = ((edit, result.curves.get(_name(edit))) for edit in plan.edits if isinstance(edit, Replace))
     dropped = [
         layer
@@ -72,7 +72,7 @@ def trained_edits(plan: Plan) -> list[Replace]:
 
 
 def _curves(plan: Plan, result: ReplaceResult, key: str) -> None:
-    """Trained networks over their steps, linear maps over the ridges that were tried."""
+    """Trained networks over their steps, linear maps over the ridges tried."""
     by_block = {_name(edit): edit for edit in plan.edits if isinstance(edit, Replace)}
     known = {name: curve for name, curve in result.curves.items() if len(curve) and name in by_block}
     stepwise = {name: curve for name, curve in known.items() if trained(by_block[name].by)}
@@ -86,19 +86,19 @@ def _curves(plan: Plan, result: ReplaceResult, key: str) -> None:
         picture = ridge_curves(ridges, session.palette())
         st.plotly_chart(picture, theme=None, width="stretch", key=f"{key}_ridges")
         st.caption(
-            "A linear map is held towards doing nothing by a ridge. Several were tried, the plain cut among them, and "
-            "the one with the lowest loss on text that the map was not fitted to was kept."
+            "A linear map is regularised towards the identity (ridge). Several strengths were tried, the plain cut "
+            "among them, and the one with the lowest loss on validation text, not used for fitting, was kept."
         )
     if not known:
-        st.caption("There is no curve: this replacement is computed in one pass.")
+        st.caption("No curve: this replacement is computed in one pass.")
 
 
 def _what_is_lost(lm_weight: float) -> str:
-    kept = "The weights that did best on the held-back text are kept."
+    kept = "The weights that did best on the validation text are kept."
     if lm_weight == 0:
         return (
-            "Squared error of the hidden state after the block, as a share of the error of dropping the block: "
-            f"1 is as bad as dropping it, 0 is the donor's own state. {kept}"
+            "Squared error of the hidden state after the block, relative to the error of dropping the block: "
+            f"1 is as bad as dropping it, 0 matches the donor. {kept}"
         )
     return (
         f"{1 - lm_weight:g} × the squared error of the hidden state (1: as bad as dropping the block) + {lm_weight:g} "

@@ -1,8 +1,8 @@
-// Says "light" or "dark" whenever that is not what Python believes; Streamlit calls this again on every theme change.
+// Reports "light" or "dark" whenever Python has it wrong; Streamlit calls this again on every theme change.
 
 export default function ({ data, parentElement, setStateValue }) {
   const container = parentElement.closest('[data-testid="stElementContainer"]');
-  if (container) container.style.display = "none"; // shows nothing, so takes no gap either
+  if (container) container.style.display = "none"; // shows nothing, so leaves no gap either
   const probe = document.createElement("span"); // lets the browser parse whatever colour notation the theme uses
   probe.style.color = getComputedStyle(parentElement).getPropertyValue("--st-background-color");
   parentElement.append(probe);

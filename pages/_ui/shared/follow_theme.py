@@ -1,4 +1,4 @@
-"""Which theme the browser shows. Streamlit reruns nothing when the user switches it, and may guess wrong on the first
+"""Which theme the browser shows. Streamlit does not rerun when the user switches it, and may guess wrong on the first
 run (streamlit#11920); figures drawn in Python would keep the old colours. This invisible component asks for a rerun."""
 
 from pathlib import Path
@@ -14,11 +14,11 @@ _watch = component(
 
 
 def follow_theme() -> None:
-    """Mount the watcher: once a script run, in app.py, so that it is there on every page."""
+    """Mount the watcher: once per script run, in app.py, so that every page has it."""
     _watch(key=KEY, data={"type": theme_type()}, on_type_change=lambda: None)
 
 
 def theme_type() -> str | None:
-    """ "light" or "dark", or None before the browser has said."""
+    """ "light" or "dark", or None until the browser has reported it."""
     seen = st.session_state.get(KEY)
     return (seen or {}).get("type") or st.context.theme.type

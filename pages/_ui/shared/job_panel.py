@@ -1,4 +1,4 @@
-"""The job panel: how a job stands, time left, Cancel. A fragment, so that watching a job does not rerun the page."""
+"""The job panel: a job's status, time left, Cancel. A fragment, so that watching a job does not rerun the page."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ def nothing_more() -> None:
 
 
 def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, poll_s: float = POLL_S) -> None:
-    """Show an unfinished job until it ends, then rerun the page; show the reason of a failed one.
+    """Show an unfinished job until it ends, then rerun the page; for a failed job, show the reason.
 
-    `live` draws below the bar what the job has so far, every `poll_s` seconds.
+    `live` draws the job's results so far below the bar, every `poll_s` seconds.
     """
     job = jobs.status(session.store(), job_id)
     if job is None or job.state == "done":
@@ -36,18 +36,18 @@ def job_panel(job_id: str, title: str, live: Callable[[], None] = nothing_more, 
 def _kept(job: Job) -> str:
     """What is left of a cancelled job."""
     if job.kind == "run":
-        return "The parts that it finished are kept."
-    nothing = job.kind == "replace" or so_far(job.id) is None  # of a training only the curve is left
-    return "Nothing half-made was kept." if nothing else "What it has so far is kept."
+        return "Its finished parts are kept."
+    nothing = job.kind == "replace" or so_far(job.id) is None  # training leaves only its curve
+    return "No partial result was kept." if nothing else "Its results so far are kept."
 
 
 def watch(job_id: str, title: str, live: Callable[[], None] = nothing_more, poll_s: float = POLL_S) -> None:
-    """The panel of a job that was unfinished when the page looked; if it has ended since, the page looks again."""
+    """The panel of a job that was unfinished when the page checked; if it has ended since, the page reruns."""
     st.fragment(_watch, run_every=poll_s)(job_id, title, live)
 
 
 def so_far(job_id: str) -> Result | None:
-    """The job's result, or what it has of it; None before there is any, or where another version kept it."""
+    """The job's result, or its part so far; None before there is any, or where another version stored it."""
     try:
         return session.store().result(job_id) or session.store().partial(job_id)
     except UserError:
@@ -72,20 +72,20 @@ def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
 
 
 def _before(job_id: str) -> None:
-    """The job that runs now, of whatever page or browser tab, and a way to stop it for the one that waits."""
+    """The job that runs now, from whatever page or browser tab, and a way to cancel it for the one that waits."""
     now = jobs.running(session.store())
     job = jobs.status(session.store(), now) if now and now != job_id else None
     if job is not None and job.state == "running":
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Now running: {_words(job)}")
-            if st.button("Cancel that one", key=f"cancel_before_{job_id}"):
+            if st.button("Cancel that job", key=f"cancel_before_{job_id}"):
                 jobs.cancel(session.store(), job.id)
 
 
 def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], None] = nothing_more) -> Job:
-    """Run a short job and wait for it, so that its number is there at once; a longer wait shows the panel instead.
+    """Run a short job and wait for it, so that its number appears at once; a longer wait shows the panel instead.
 
-    One that failed or was cancelled is not started again by a mere rerun of the page, only by the user.
+    A failed or cancelled job is restarted only by the user, not by a rerun of the page.
     """
     store = session.store()
     job = jobs.status(store, jobs.job_id(spec))
@@ -96,7 +96,7 @@ def quick(spec: Spec, title: str, timeout_s: float = 3.0, live: Callable[[], Non
 
 
 def asked(spec: Spec, label: str, title: str, live: Callable[[], None] = nothing_more) -> Result | None:
-    """The kept answer to `spec`. Before it is there: a button called `label` that starts the job, then its panel."""
+    """The stored result of `spec`. Until there is one: a button called `label` that starts the job, then its panel."""
     store, job_id = session.store(), jobs.job_id(spec)
     job = jobs.status(store, job_id)
     if job is not None and job.state == "done":
@@ -117,7 +117,7 @@ def _stopped_or_under_way(job: Job, spec: Spec, title: str, live: Callable[[], N
 
 
 def try_again(*specs: Spec, label: str = "Try again") -> None:
-    """A button that starts stopped jobs anew."""
+    """A button that restarts stopped jobs."""
     key = f"again_{jobs.job_id(specs[0])}"
     st.button(label, key=key, on_click=start, args=specs, icon=":material/refresh:")
 
@@ -130,7 +130,7 @@ def start(*specs: Spec) -> None:
 
 def _words(job: Job) -> str:
     if job.state == "queued":
-        return "waiting for the worker" if not job.ahead else f"waiting, {job.ahead} before it"
+        return "waiting for the worker" if not job.ahead else f"waiting, {job.ahead} ahead of it"
     done = f"{job.done:,} of {job.total:,} {job.unit}" if job.total else ""
     left = f", about {seconds_in_words(job.eta_s)} left" if job.eta_s is not None else ""
     return f"{job.stage or 'starting'} · {done}{left}" if done else job.stage or "starting"

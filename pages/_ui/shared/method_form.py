@@ -1,4 +1,4 @@
-"""A method and its settings, chosen with widgets that are made from the method's own fields."""
+"""A method and its settings, chosen with widgets built from the method's own fields."""
 
 from typing import Any, TypeVar
 
@@ -11,8 +11,8 @@ from prune_core.schema.errors import UserError
 
 BY_NAME = {method.name: method for method in METHODS}
 M = TypeVar("M", bound=Method)
-AS_PAPER = "as the paper says"
-PARTS_IN_WORDS = {"attention": "Attentions", "mlp": "MLPs", "joint": "Pairs of parts (attentions or MLPs)"}
+AS_PAPER = "the paper's defaults"
+PARTS_IN_WORDS = {"attention": "Attention modules", "mlp": "MLPs", "joint": "Pairs of parts (attention or MLP)"}
 
 
 def method_form(num_layers: int) -> tuple[Method, int | None]:
@@ -31,7 +31,7 @@ def method_form(num_layers: int) -> tuple[Method, int | None]:
 def budget_form(kind: type[Method], num_layers: int) -> int | None:
     """How many layers to remove; None where the method's threshold decides."""
     free = kind.budget_optional and st.checkbox(
-        "Let its threshold decide how many", key=seed(f"{kind.name}_free", False)
+        "Let the threshold decide how many", key=seed(f"{kind.name}_free", False)
     )
     if free:
         return None
@@ -41,7 +41,7 @@ def budget_form(kind: type[Method], num_layers: int) -> int | None:
 
 
 def _what_goes(kind: type[Method]) -> str:
-    """What a budget counts: layers, or the parts that the method's setting says."""
+    """What a budget counts: layers, or the parts that the method's setting names."""
     part = next((field for field in settings_of(kind) if field.name == "part"), None)
     return "Layers" if part is None else PARTS_IN_WORDS[get(_key(kind, part), part.default)]
 
@@ -53,7 +53,7 @@ def settings_form(kind: type[M], budget: int | None, columns: int = 3) -> M:
         a, b = st.columns([3, 1], vertical_alignment="bottom")
         key = seed(f"{kind.name}_preset", AS_PAPER)
         preset = a.selectbox("Published settings", [AS_PAPER, *kind.presets], key=key)
-        b.button("Fill in", on_click=_fill, args=(kind, fields, preset), key=f"{kind.name}_fill", width="stretch")
+        b.button("Load", on_click=_fill, args=(kind, fields, preset), key=f"{kind.name}_fill", width="stretch")
     places = st.columns(columns)
     return kind(**{f.name: _widget(places[k % columns], kind, f, budget) for k, f in enumerate(fields)})
 
@@ -67,7 +67,7 @@ def _fill(kind: type[Method], fields: tuple[Setting, ...], preset: str) -> None:
 def _widget(place: Any, kind: type[Method], field: Setting, budget: int | None) -> Any:
     key, default = _key(kind, field), field.default
     if field.optional and field.name == "threshold" and budget is not None:
-        key, default = f"{key}_at_budget", None  # with a budget, the threshold that meets it is what one wants
+        key, default = f"{key}_at_budget", None  # with a budget, the user wants the threshold that meets it
     seed(key, _shown(field, default))
     if field.choices:
         return place.selectbox(field.label, field.choices, key=key, help=field.help)
@@ -86,7 +86,7 @@ def _parsed(text: str, field: Setting) -> Any:
     try:
         return field.kind(text)
     except ValueError:
-        raise UserError(f"{field.label} is '{text}': write a number, or leave it empty.") from None
+        raise UserError(f"{field.label} is '{text}': enter a number, or leave it empty.") from None
 
 
 def _shown(field: Setting, value: Any) -> Any:

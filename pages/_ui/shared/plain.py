@@ -1,6 +1,6 @@
-"""Text of a user's or a model's inside our Markdown."""
+"""A user's or a model's text inside our Markdown."""
 
 
 def plain(text: str) -> str:
-    """`text` with Markdown's signs taken literally, one paragraph."""
+    """`text` as one paragraph, with Markdown's special characters escaped."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>()#+-.!|~$:" else c for c in text.replace("\n", " "))

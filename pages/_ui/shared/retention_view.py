@@ -10,6 +10,8 @@ from prune_core.schema.run import RunResult
 from prune_core.schema.wording import capitalised, metric_in_words, retained
 
 STABILITY = "Stability"
+NAMES = {"same likeliest token": "same most likely token"}
+"""Metrics shown under another name than the one that results store."""
 
 
 def show_summary(result: RunResult) -> None:
@@ -42,8 +44,8 @@ def show_retention(agreement: Agreement) -> None:
     st.subheader("What is left of each skill")
     st.markdown(verdicts(agreement.retention))
     st.caption(
-        "Both models answer the same items, so the change is paired: 95 % intervals by bootstrap, p by McNemar's exact "
-        "test. With many skills, one in twenty looks lost or gained by chance."
+        "Both models answer the same items, so the change is paired: 95% bootstrap intervals, p from McNemar's exact "
+        "test. Among many skills, about one in twenty looks lost or gained by chance."
     )
     figure = retention(agreement.retention, session.palette())
     st.plotly_chart(figure, theme=None, width="stretch", key="retention")
@@ -52,12 +54,12 @@ def show_retention(agreement: Agreement) -> None:
 
 
 def at_chance(agreement: Agreement | None) -> list[str]:
-    """What to say beside the retained performance where the donor itself only guesses at some task."""
+    """A caveat beside the retained performance if the donor itself only guesses on some task."""
     rows = agreement.retention if agreement else ()
     names = [skill_words(row) for row in _single(rows) if row.at_chance]
     if not names:
         return []
-    return [f"Retained performance says nothing of what the donor itself only guesses at: {_listed(names)}."]
+    return [f"Retained performance says nothing about tasks where the donor itself is at chance: {_listed(names)}."]
 
 
 def _listed(names: list[str]) -> str:
@@ -81,7 +83,7 @@ def verdicts(rows: tuple[Retention, ...]) -> str:
         ("unclear", "**Unclear:**"),
         ("gained", "**Gained:**"),
         ("kept", "**No loss measured:**"),
-        ("at chance", "**Says nothing** (the donor itself is at chance):"),
+        ("at chance", "**Uninformative** (the donor itself is at chance):"),
     ):
         names = [skill_words(row) for row in _single(rows) if row.verdict == verdict]
         if names:
@@ -90,7 +92,7 @@ def verdicts(rows: tuple[Retention, ...]) -> str:
 
 
 def retention_table(agreement: Agreement) -> pd.DataFrame:
-    """One row a task, group or mean, and metric; Stability is by acc."""
+    """One row per task, group or mean, and metric; Stability is for acc."""
     stable = {(metric.task, "acc"): metric_in_words(metric) for metric in agreement.metrics if metric.name == STABILITY}
     return pd.DataFrame(
         {
@@ -100,7 +102,7 @@ def retention_table(agreement: Agreement) -> pd.DataFrame:
             "Pruned": f"{100 * row.pruned:.1f}%",
             "Change": retained(row),
             "Lost": row.lost,
-            "Won": row.won,
+            "Gained": row.won,
             "Items": row.items,
             STABILITY: stable.get((row.task, row.metric), ""),
         }
@@ -118,18 +120,18 @@ def show_agreement(agreement: Agreement) -> None:
 
 MEANINGS = {
     "KL from donor": "Information lost per token when the pruned model stands in for its donor; 0 is none.",
-    "same likeliest token": "How often both think the same next token likeliest.",
-    STABILITY: "Share of items that both answer right or both wrong; sure items weigh more.",
+    "same likeliest token": "How often both models agree on the most likely next token.",
+    STABILITY: "Share of items that both get right or both get wrong; confident answers weigh more.",
     "retained performance": "Pruned ÷ donor mean accuracy.",
 }
 
 
 def agreement_table(metrics: tuple[Metric, ...]) -> pd.DataFrame:
-    """One row a number: its value, what it means, how it was measured. Of Stability the mean, where there is one."""
+    """One row per number: value, meaning, how it was measured. For Stability only the mean over tasks, if any."""
     last = [metric for metric in metrics if metric.name == STABILITY][-1:]
     return pd.DataFrame(
         {
-            "Measure": capitalised(metric.name),
+            "Measure": capitalised(NAMES.get(metric.name, metric.name)),
             "Value": metric_in_words(metric),
             "Meaning": MEANINGS[metric.name.partition(",")[0]],
             "How measured": f"{metric.task}: {metric.note}",

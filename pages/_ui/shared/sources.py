@@ -1,4 +1,4 @@
-"""Where things were published, as links."""
+"""Publications as links."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What donor and pruned model wrote after the same prompt, side by side; from where they part, both are marked."""
+"""What donor and pruned model wrote after the same prompt, side by side; both are marked from where they diverge."""
 
 import html
 

@@ -1,6 +1,6 @@
-"""Colours and type of everything drawn, light and dark, in one place; .streamlit/config.toml repeats the first five.
+"""Colours and fonts of everything drawn, light and dark, in one place; .streamlit/config.toml repeats the first five.
 
-Hues are Okabe and Ito's (told apart by colour-blind readers); the scale of similarity maps is viridis (perceptually
+Hues are Okabe and Ito's (safe for colour-blind readers); the scale of similarity maps is viridis (perceptually
 uniform). No meaning rests on hue alone: removed layers are hatched, models differ in marker shape.
 """
 
@@ -62,9 +62,9 @@ DARK = Palette(
 )
 
 SCALE = "Viridis"
-"""Of similarity maps: yellow is the alike end, whatever the measure."""
+"""For similarity maps: yellow means most alike, whatever the measure."""
 CHOSEN = "#FF6A13"
-"""Outline of chosen blocks on a map, in both themes: no colour of the scale comes near it."""
+"""Outline of selected blocks on a map, in both themes: no colour of the scale comes near it."""
 PATCH = "#FF5FD2"
 """Outline of the patches that sliding layer merging finds; far from the scale and from CHOSEN."""
 HALO = "#0B0F14"
@@ -72,5 +72,5 @@ HALO = "#0B0F14"
 
 
 def palette(theme_type: str | None) -> Palette:
-    """The palette for `st.context.theme.type`; light where the browser has not said yet."""
+    """The palette for `st.context.theme.type`; light until the browser has reported it."""
     return DARK if theme_type == "dark" else LIGHT

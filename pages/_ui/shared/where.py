@@ -1,4 +1,4 @@
-"""Which model and text one looks at, and what does not belong to them."""
+"""Which model and text are in view, and what does not match them."""
 
 import streamlit as st
 
@@ -12,11 +12,11 @@ from prune_core.schema.wording import counted, model_name, text_name
 
 
 def looked_at() -> None:
-    """One line above every page: the model and the text of this workspace, as measured where they are."""
+    """One line above every page: the model and the text of this workspace, with what was measured."""
     now = session.workspace()
     try:
         stats = session.stats()
-    except UserError:  # kept by another version: the page itself says so, this line does without
+    except UserError:  # stored by another version: the page itself says so, this line leaves it out
         stats = None
     model = plain(model_name(now.model)) if now.model.path else "no model chosen"
     depth = f" ({counted(stats.num_layers, 'layer')})" if stats else ""
@@ -25,18 +25,18 @@ def looked_at() -> None:
 
 
 def warn_of_another(spec: RunSpec) -> None:
-    """Say plainly that a run is of another model, or made with another text, than the workspace has now."""
+    """Say plainly that a run used another model or calibration text than the workspace does now."""
     now = session.workspace()
     if (spec.model.path, spec.model.revision) != (now.model.path, now.model.revision):
         then, here = plain(model_name(spec.model)), plain(model_name(now.model))
-        st.warning(f"This run is of another model, {then}. The model chosen now: {here}.", icon=":material/warning:")
+        st.warning(f"This run is of a different model, {then}. The current model is {here}.", icon=":material/warning:")
     elif spec.calibration != now.calibration:
         then, here = plain(text_name(spec.calibration)), plain(text_name(now.calibration))
-        st.warning(f"This run was made with another text: {then}. The text now: {here}.", icon=":material/warning:")
+        st.warning(f"This run used a different text, {then}. The current text is {here}.", icon=":material/warning:")
 
 
 def of_the_demo(model: ModelRef, now: Evaluation) -> str:
-    """What a model that is not the demo would be measured on though it was made for the demo: "text and prompts"."""
+    """What was made for the demo but would be used to measure another model: "text and prompts"."""
     if model.path == "demo":
         return ""
     found = {

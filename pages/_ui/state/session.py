@@ -1,7 +1,7 @@
 """What one browser session has chosen: the only file that names session_state keys.
 
 The workspace is also a file of the store, named in the address (?w=...), so that a refresh, a second visit or a restart
-finds everything as it was. A session without a name starts from a copy of the last one used.
+finds everything as it was. A session without a name starts from a copy of the last workspace used.
 """
 
 import json
@@ -36,8 +36,8 @@ EXTRAS = tuple(m.name for m in EXTRA_MEASURES)
 class Workspace:
     """A session's choices. `chosen` and `undo` are per model path: the plan, and what it was before, oldest first.
 
-    `run_id`, `text_id`: the run, and the texts of one's own, that were asked for last. `extras`: names in
-    measures.EXTRA_MEASURES that are to be measured too.
+    `run_id`, `text_id`: the latest run, and the latest job for the user's own prompts. `extras`: names in
+    measures.EXTRA_MEASURES to measure too.
     """
 
     model: ModelRef = field(default_factory=ModelRef)
@@ -78,7 +78,7 @@ def workspace() -> Workspace:
 
 
 def update(**changes) -> None:
-    """Change the workspace and keep it."""
+    """Change the workspace and save it."""
     changed = replace(workspace(), **changes)
     st.session_state["workspace"] = changed
     write_text(_file(st.session_state["workspace_name"]), dumps(changed))
@@ -101,7 +101,7 @@ def choose(chosen: Plan) -> None:
 
 
 def undo() -> None:
-    """Take back the last change of the choice."""
+    """Take back the last change to the plan."""
     now = workspace()
     past = now.undo.get(now.model.path, ())
     if past:
@@ -117,7 +117,7 @@ def stats() -> LayerStats | None:
     now = workspace()
     for extras in dict.fromkeys((now.extras, (), EXTRAS)):
         job_id = jobs.job_id(replace(now, extras=extras).measure_spec)
-        if job_id == st.session_state.get("stats_id"):  # names the content, so what is in memory under it stays true
+        if job_id == st.session_state.get("stats_id"):  # it names the content, so what is in memory stays valid
             return st.session_state["stats"]
         result = jobs.finished_result(store(), job_id)
         if isinstance(result, LayerStats):
@@ -127,7 +127,7 @@ def stats() -> LayerStats | None:
 
 
 def palette() -> theme.Palette:
-    """The colours of the theme that this browser shows."""
+    """The colours of this browser's theme."""
     return theme.palette(follow_theme.theme_type())
 
 
@@ -140,7 +140,7 @@ def seed(key: str, value: object, among: Collection[object] | None = None) -> st
     now = st.session_state.get(key, kept.get(key, value))
     if among is not None and now not in among:
         now = value
-    if key not in st.session_state or st.session_state[key] != now:  # setting it each time would disturb who is typing
+    if key not in st.session_state or st.session_state[key] != now:  # setting it each time would interrupt typing
         st.session_state[key] = now
     kept[key] = now
     return key
@@ -171,25 +171,25 @@ def get(key: str, default: object = None) -> Any:
 
 def start_from(spec: RunSpec) -> None:
     """Make a recipe the workspace: its model, texts, plan and evaluation, for the forms of all pages to show."""
-    st.session_state["kept"] = {}  # what the forms last had
+    st.session_state["kept"] = {}  # the forms' last values
     update(model=spec.model, calibration=spec.calibration, evaluation=spec.evaluation)
     choose(spec.plan)
 
 
 def remember_comparison(names: tuple[str, ...], budget: int) -> None:
-    """Which methods were asked to be compared, at which budget."""
+    """Remember which methods the user compares, at which budget."""
     st.session_state["comparison"] = (names, budget)
 
 
 def comparison() -> tuple[tuple[str, ...], int] | None:
-    """What `remember_comparison` was last told."""
+    """What `remember_comparison` last got."""
     return st.session_state.get("comparison")
 
 
 def _enter_by_the_front_door() -> None:
     """Until app.py has run once, Streamlit makes its own navigation from the folder pages/: go by app.py instead."""
     if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False  # what st.navigation does; there is no public way to say it sooner
+        PagesManager.uses_pages_directory = False  # what st.navigation does; there is no public way to do it sooner
         st.rerun()
 
 

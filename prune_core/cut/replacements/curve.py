@@ -1,14 +1,14 @@
-"""How a fit went, in points that grow while it goes on."""
+"""How a fit went, as a list of points that grows while it runs."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """Of a trained network: `at` is the step, `fitted` the loss since the last point (NaN at step 0), `held_back` that
+    """For a trained network: `at` is the step, `fitted` the loss since the last point (NaN at step 0), `held_back` that
     on the held-back text; 1 is the error of dropping the block, unless next-token loss is mixed in.
 
-    Of a linear map: `at` is the ridge that was tried (infinity is the plain cut), `fitted` is NaN, and `held_back` the
+    For a linear map: `at` is the ridge tried (infinity is the plain cut), `fitted` is NaN, and `held_back` the
     next-token loss on the held-back text, in nats.
     """
 
@@ -21,4 +21,4 @@ Watch = Callable[[Sequence[Point]], None]
 
 
 def unwatched(points: Sequence[Point]) -> None:
-    """A `Watch` that looks away."""
+    """A `Watch` that does nothing."""

@@ -1,4 +1,4 @@
-"""What was fitted as one safetensors file, weights and curves together, written whole or not at all."""
+"""Fitted weights and curves in one safetensors file, written whole or not at all."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ CURVE = "curve."
 
 
 def save_fitted(file: Path, weights: dict[str, Tensor], curves: Curves) -> None:
-    """Write `file`, and its folder where there is none."""
+    """Write `file`, creating its folder if needed."""
     file.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     tensors |= {f"{CURVE}{name}": torch.from_numpy(curve) for name, curve in curve_arrays(curves).items()}
@@ -30,7 +30,7 @@ def save_fitted(file: Path, weights: dict[str, Tensor], curves: Curves) -> None:
 
 
 def load_weights(file: Path | None) -> dict[str, Tensor]:
-    """The weights in `file`, as `fit_plan` gave them; none where there is no file."""
+    """The weights in `file`, as returned by `fit_plan`; none if there is no file."""
     return {name: tensor for name, tensor in _read(file).items() if not name.startswith(CURVE)}
 
 
@@ -48,4 +48,4 @@ def _read(file: Path | None) -> dict[str, Tensor]:
     if file is None:
         return {}
     with safe_open(file, "pt") as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  it is no mapping
+        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  it is not a mapping

@@ -1,8 +1,8 @@
-"""Networks that take a block's place, and how they are fitted to the donor (fitting.py names them all).
+"""Networks that take a block's place, and how they are fitted to the donor (schema/fit.py lists them all).
 
-linear.py is ReplaceMe, patch.py LinearPatch, networks.py and training.py LLM-Streamline. block_run.py runs the donor up
-to the end of a block; projections.py knows where MLPs and attention write. All give tensors by name, which files.py
-keeps and transform/edits.py puts in place, for the preview and for the built model alike.
+linear.py is ReplaceMe, linear_patch.py LinearPatch, networks.py and training.py LLM-Streamline. forward/block_run.py
+runs the donor up to the end of a block; projections.py knows where MLPs and attention write. All return tensors by
+name, which files.py stores and cut/edits.py puts in place, both for the preview and for the built model.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from prune_core.schema.plan import Plan, Replace
 from prune_core.schema.progress import Progress, Silent
 
 Curves = dict[str, list[Point]]
-"""How fitting went, by the block's "start-stop": of trained networks step by step, of linear maps ridge by ridge."""
+"""How fitting went, by the block's "start-stop": step by step for trained networks, ridge by ridge for linear maps."""
 
 
 def fit_plan(
@@ -35,7 +35,7 @@ def fit_plan(
 ) -> tuple[dict[str, Tensor], Curves]:
     """Fit every Replace edit of `plan` on the donor's own states, whatever the plan's other edits are.
 
-    Returns the tensors, by the names that transform/edits.py looks for ("8-12.layer.mlp.up_proj.weight"), and the
+    Returns the tensors, by the names that cut/edits.py looks for ("8-12.layer.mlp.up_proj.weight"), and the
     curves; `watch` sees the curves growing. Same inputs, same tensors.
     """
     tensors: dict[str, Tensor] = {}
@@ -61,7 +61,7 @@ def fit(
     watch: Watch = unwatched,
 ) -> dict[str, Tensor]:
     """The fitted tensors of one edit: new weights by parameter name inside the layer `edit.changed`, in its dtypes, or
-    {"patch": [D, D]}. Raises UserError where the family cannot hold the network."""
+    {"patch": [D, D]}. Raises UserError if the family cannot hold the network."""
     layers = len(loaded.stack.layers)
     if edit.block.stop > layers:
         raise UserError(f"Layer {edit.block.stop - 1} does not exist: this model has layers 0 to {layers - 1}.")
@@ -70,7 +70,7 @@ def fit(
     if place_of(edit.by) == "nowhere":
         return fit_patch(loaded, batches, edit, progress)
     if place_of(edit.by) is None:
-        raise UserError(f"Replacing layers by '{edit.by}' is not offered: choose another network.")
+        raise UserError(f"There is no replacement '{edit.by}': choose another network.")
     layer = loaded.stack.layers[edit.block.start]
     net = network(layer, edit)
     if edit.by != "layer":

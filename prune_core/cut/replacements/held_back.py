@@ -1,4 +1,4 @@
-"""Calibration text for fitting: part of it is held back, the rest drawn in a seeded order."""
+"""Calibration text for fitting: part of it is held back for validation, the rest drawn in a seeded order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,17 +12,17 @@ from prune_core.schema.wording import counted
 
 
 def split(batches: Sequence[Batch], fit: Fit) -> tuple[list[Tensor], list[Batch]]:
-    """Single sequences to fit on, and held-back ones in batches; which is which depends on `fit.seed` only."""
+    """Single sequences to fit on, and held-back ones in batches; the split depends only on `fit.seed`."""
     rows = sequences(batches)
     count = max(1, round(fit.held_back * len(rows)))
     if count >= len(rows):
-        raise UserError(f"{counted(len(rows), 'calibration text')} cannot be split to hold any back: use at least 2.")
+        raise UserError(f"{counted(len(rows), 'calibration text')} cannot be split for validation: use at least 2.")
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(fit.seed)).tolist()
     return [rows[n] for n in order[count:]], in_batches([rows[n] for n in order[:count]], fit.batch)
 
 
 def drawn(taught: list[Tensor], fit: Fit) -> Iterator[Batch]:
-    """Batches without end: all sequences in a new order each time round."""
+    """Endless batches: all sequences, in a new order each epoch."""
     generator = torch.Generator().manual_seed(fit.seed + 1)
     waiting: list[Tensor] = []
     while True:
@@ -33,5 +33,5 @@ def drawn(taught: list[Tensor], fit: Fit) -> Iterator[Batch]:
 
 
 def in_batches(texts: list[Tensor], size: int) -> list[Batch]:
-    """The sequences in their order, `size` at a time."""
+    """The sequences in order, `size` at a time."""
     return [padded(texts[n : n + size]) for n in range(0, len(texts), size)]

@@ -1,8 +1,8 @@
 """ReplaceMe (arXiv 2505.02819): a block becomes one linear map, folded into the MLP below it.
 
 With m what the MLP of the layer before the block adds, x the state after that layer and z the state after the block,
-the map T minimises the sum over calibration tokens of ||(x - m) + m T - z||^2: what came in beside the MLP stays as it
-is. T then goes into the MLP's last matrix, so the model has no added parameter.
+the map T minimises the sum over calibration tokens of ||(x - m) + m T - z||^2: what bypasses the MLP stays as it is.
+T is then folded into the MLP's last matrix, so the model gains no parameters.
 """
 
 import math
@@ -24,7 +24,7 @@ from prune_core.schema.plan import Block, Replace
 from prune_core.schema.progress import Progress
 
 RIDGES = (10.0, 1.0, 0.1, 1e-2, 1e-3)
-"""Tried where none is set. Least squares knows nothing of what later layers make of an error, so the loss decides."""
+"""Tried if none is set. Least squares does not know how an error affects later layers, so the loss decides."""
 
 
 def fit_linear(
@@ -32,12 +32,12 @@ def fit_linear(
 ) -> dict[str, Tensor]:
     """The new weights of layer `edit.block.start` - 1, by parameter name.
 
-    One pass over the batches, up to the end of the block. Raises UserError where the fold would not be exact, or there
+    One pass over the batches, up to the end of the block. Raises UserError if the fold would not be exact, or there
     is no layer below.
     """
     below = edit.block.start - 1
     if below < 0:
-        raise UserError("Below layer 0 there is no MLP to fold a linear map into: start the block at layer 1 or above.")
+        raise UserError("There is no MLP below layer 0 to fold a map into: start the block at layer 1 or above.")
     check_fold(loaded.stack.layers[below], run_block(loaded, _few_tokens(batches[0]), Block(below, below + 1)))
     if edit.fit.ridge is not None:
         change = equations(loaded, batches, edit.block, progress).change(edit.fit.ridge)
@@ -58,16 +58,16 @@ class Equations(NamedTuple):
     def change(self, ridge: float) -> Tensor:
         """T - 1 for the best map T, float64 [D, D]; r = `ridge` times the mean of m'm's diagonal is added to that.
 
-        The paper's ridge pulls T to 0, which would take the MLP away; this one pulls it to 1, the plain cut. Without a
-        ridge both are the same least squares.
+        The paper's ridge pulls T towards 0, which would remove the MLP; this one pulls it towards the identity, the
+        plain cut. Without a ridge, both are the same least squares.
         """
         size = len(self.gram)
         eye = torch.eye(size, dtype=self.gram.dtype, device=self.gram.device)
         factor, failed = torch.linalg.cholesky_ex(self.gram + ridge * self.gram.diagonal().mean() * eye)
         if failed.item() or not torch.isfinite(factor).all():
             raise UserError(
-                f"No linear map of {size} channels follows from {self.tokens} tokens with ridge {ridge}: use more text "
-                "or a larger ridge."
+                f"{self.tokens} tokens do not determine a linear map of {size} channels with ridge {ridge}: "
+                "use more text or a larger ridge."
             )
         return torch.cholesky_solve(self.cross, factor)
 
@@ -98,8 +98,8 @@ def equations(loaded: LoadedModel, batches: Sequence[Batch], block: Block, progr
 def _least_loss(
     found: Equations, loaded: LoadedModel, held_back: list[Batch], block: Block, progress: Progress, watch: Watch
 ) -> Tensor:
-    """T - 1 for the ridge, of RIDGES, whose map gives the lowest next-token loss on held-back text; 0, the plain cut,
-    where no map gives a lower one than that."""
+    """T - 1 for the ridge in RIDGES whose map gives the lowest next-token loss on held-back text; 0, the plain cut, if
+    no map beats that."""
     progress.stage("choosing the ridge by the loss", 1 + len(RIDGES), "ridges")
     best, lowest, points = torch.zeros_like(found.gram), math.inf, []
     for ridge in (math.inf, *RIDGES):
@@ -114,7 +114,7 @@ def _least_loss(
 
 
 def _mapped_loss(change: Tensor, loaded: LoadedModel, batches: list[Batch], block: Block) -> float:
-    """The mean next-token loss, in nats, with the block cut and the MLP below it putting out m (1 + change)."""
+    """The mean next-token loss, in nats, with the block cut and the MLP below it returning m (1 + change)."""
 
     def mapped(_module: object, _args: object, output: Any) -> Any:
         m = first(output)
@@ -136,6 +136,6 @@ def _few_tokens(batch: Batch) -> Batch:
 
 
 def _float64_device(loaded: LoadedModel) -> torch.device:
-    """The model's device, or the CPU where that has no float64 (Apple's)."""
+    """The model's device, or the CPU if that has no float64 (Apple's)."""
     device = loaded.model.device
     return torch.device("cpu") if device.type == "mps" else device

@@ -4,7 +4,7 @@ P = H diag(d) H', with H the orthonormal Hadamard matrix and d_k the mean over t
 over a text's tokens; x is the state before the block, z the state after it. The layers above the cut read x P.
 
 A plain model cannot hold P: the state that it multiplies runs on through all later layers, and no matrix of the model
-is applied to that state alone (norms and sums stand between). So it can be previewed, and building it is refused.
+is applied to that state alone (norms and sums come in between). So it can be previewed, but building it is refused.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from prune_core.schema.progress import Progress
 
 
 def fit_patch(loaded: LoadedModel, batches: Sequence[Batch], edit: Replace, progress: Progress) -> dict[str, Tensor]:
-    """{"patch": P}, float32 [D, D]. Where D is no power of two, H is the identity, and P is diagonal.
+    """{"patch": P}, float32 [D, D]. If D is not a power of two, H is the identity and P is diagonal.
 
     One pass over the batches, up to the end of the block.
     """
@@ -39,7 +39,7 @@ def fit_patch(loaded: LoadedModel, batches: Sequence[Batch], edit: Replace, prog
 
 
 def hadamard(size: int) -> Tensor:
-    """The orthonormal Hadamard matrix of Sylvester, float32 [size, size]; the identity where size is no power of 2."""
+    """The orthonormal Hadamard matrix of Sylvester, float32 [size, size]; the identity if size is not a power of 2."""
     if size & (size - 1):
         return torch.eye(size)
     matrix = torch.ones(1, 1)

@@ -1,6 +1,6 @@
 """Where a layer's MLP and attention write into the hidden state, family by family, and folding a linear map into it.
 
-Names tell where to look; that a fold is exact is not taken from the name but measured on a copy of the layer.
+Names say where to look; whether a fold is exact is not inferred from the name but measured on a copy of the layer.
 """
 
 import copy
@@ -18,7 +18,7 @@ TOLERANCE = 1e-3
 
 
 def mlp_output(layer: nn.Module) -> nn.Module:
-    """The module that puts out what the MLP adds to the hidden state. UserError where it is not known."""
+    """The module whose output is what the MLP adds to the hidden state. UserError if it is not known."""
     found = submodule(layer, (*MLP_OUT, "mlp"))
     if found is None:
         raise UserError(
@@ -28,7 +28,7 @@ def mlp_output(layer: nn.Module) -> nn.Module:
 
 
 def folded(layer: nn.Module, change: Tensor) -> dict[str, Tensor]:
-    """New weights by parameter name for which the MLP puts out m (1 + change) where it put out m.
+    """New weights by parameter name, with which the MLP outputs m (1 + change) instead of m.
 
     change: [D, D]. Computed in its dtype (float64 for results), returned in the weights' dtype.
     """
@@ -44,8 +44,8 @@ def folded(layer: nn.Module, change: Tensor) -> dict[str, Tensor]:
 
 
 def _reads_rows(module: nn.Module, leaf: str) -> bool:
-    """Whether the weight's last axis is what is put out ([in, out]); Linear has it the other way round ([out, in])."""
-    if leaf == "down_proj":  # stacked experts: [E, out, in], or [E, in, out] where the module says so
+    """Whether the weight's last axis is the output ([in, out]); Linear has it the other way round ([out, in])."""
+    if leaf == "down_proj":  # stacked experts: [E, out, in], or [E, in, out] if the module says so
         return bool(getattr(module, "is_transposed", False))
     return leaf.endswith("bias") or isinstance(module, Conv1D)
 
@@ -59,7 +59,7 @@ def check_fold(layer: nn.Module, run: BlockRun) -> None:
     """Raises UserError unless a linear map folded into this layer's MLP is exactly that map on what the MLP adds.
 
     Tried with a random map on a float32 copy of the layer and the first tokens of `run`, whose block starts here.
-    Families fail that normalise or scale the MLP's output before they add it (Gemma 2 and 3, OLMo 2, Granite).
+    Families that normalise or scale the MLP's output before adding it fail (Gemma 2 and 3, OLMo 2, Granite).
     """
     trial = copy.deepcopy(layer).float()
     size = run.before.shape[-1]
@@ -80,7 +80,7 @@ def check_fold(layer: nn.Module, run: BlockRun) -> None:
     if not error < TOLERANCE:
         raise UserError(
             f"A linear map cannot be folded exactly into the MLP of a {type(layer).__name__}, because its output is "
-            "changed again before it is added: replace the block by 'layer' instead."
+            "changed again before it is added: replace the block with 'layer' instead."
         )
 
 

@@ -1,7 +1,7 @@
-"""Training a network to do the work of a block: the squared error of the hidden state, by AdamW.
+"""Training a network to do the work of a block: minimises the squared error of the hidden state, with AdamW.
 
-LLM-Streamline (arXiv 2403.19135). The donor's states are computed again for every step, up to the end of the block
-only, so that no more than one batch of them is ever held. The best weights are copied out when they are found.
+LLM-Streamline (arXiv 2403.19135). The donor's states are recomputed for every step, only up to the end of the block,
+so that at most one batch of them is held. The best weights are copied whenever they are found.
 """
 
 import math
@@ -22,7 +22,7 @@ from prune_core.schema.plan import Block, Replace
 from prune_core.schema.progress import Progress
 
 LOOKS = 20
-"""How often the held-back text is looked at, beside the look before the first step."""
+"""How often the network is validated on the held-back text, besides once before the first step."""
 
 
 def train(
@@ -33,7 +33,7 @@ def train(
     progress: Progress,
     watch: Watch = unwatched,
 ) -> list[Point]:
-    """Train `net`, a float32 layer, and leave the best weights in it; returns the curve, which `watch` sees growing.
+    """Train `net`, a float32 layer, and leave the best weights in it; returns the curve, which `watch` sees grow.
 
     Loss: (1 - w) ||net(x) - z||^2 / ||x - z||^2 + w (next-token loss in nats), w = `edit.fit.lm_weight`; x and z are
     the states before and after the block, and the denominator is a constant, its mean over the held-back text.
@@ -69,7 +69,7 @@ def train(
 
 
 def rate(step: int, fit: Fit) -> float:
-    """The learning rate of step 0..steps-1: a linear rise, then half a cosine that ends at `last_rate` exactly."""
+    """The learning rate of step 0..steps-1: a linear warm-up, then half a cosine that ends exactly at `last_rate`."""
     rise = round(fit.warmup * fit.steps)
     if step < rise:
         return fit.first_rate * (step + 1) / (rise + 1)
@@ -78,15 +78,15 @@ def rate(step: int, fit: Fit) -> float:
 
 
 def check(fit: Fit) -> None:
-    """Raises UserError for settings that make no training."""
+    """Raises UserError for settings with which nothing can be trained."""
     if fit.steps < 1 or fit.batch < 1:
         raise UserError(f"{fit.steps} steps of {fit.batch} sequences train nothing: choose 1 or more of each.")
     if not 0 <= fit.last_rate <= fit.first_rate:
-        raise UserError(f"The learning rate cannot go from {fit.first_rate} to {fit.last_rate}: let it fall.")
+        raise UserError(f"The learning rate cannot go from {fit.first_rate} to {fit.last_rate}: it must not rise.")
     if not (0 <= fit.warmup < 1 and 0 < fit.held_back < 1 and 0 <= fit.lm_weight <= 1):
         raise UserError(
             f"The shares warmup {fit.warmup}, held_back {fit.held_back} and lm_weight {fit.lm_weight} are not all "
-            "from 0 to 1: choose shares, and hold some text back."
+            "from 0 to 1: correct them, and hold some text back."
         )
 
 
@@ -104,7 +104,7 @@ def _step(
 ) -> float:
     loss = _loss(net, loaded, batch, edit, scale)
     if not torch.isfinite(loss):
-        raise UserError("Training ran away (its loss is no number): choose a lower first_rate.")
+        raise UserError("Training diverged (its loss is not a number): choose a lower first_rate.")
     optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(trained, edit.fit.clip)
