@@ -16,4 +16,4 @@ store.py keeps the results, catalogue.py lists the runs (trash.py, side_by_side.
 them), and commands/ is the same pipeline from the command line.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,11 +5,12 @@ The same specs, pipeline and store as the app, so whatever is run here shows up 
 
 import typer
 
-from prune_core.cli import choosing, comparing, keeping, looking, running
+from prune_core.cli import choosing, comparing, keeping, looking, running, serving
 from prune_core.cli.recipe import recipe
 from prune_core.schema.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command("app")(serving.serve_app)
 app.command()(looking.inspect)
 app.command("measure")(looking.measure_layers)
 app.command()(looking.preview)
