@@ -36,7 +36,8 @@ class Installation:
     @property
     def variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "STREAMLIT"))}
-        return kept | {"HOME": str(self.outside), "LAYERSCOPE_HOME": str(self.outside / "store"), "OMP_NUM_THREADS": "1"}
+        own = {"HOME": str(self.outside), "LAYERSCOPE_HOME": str(self.outside / "store"), "OMP_NUM_THREADS": "1"}
+        return kept | own
 
     def call(self, program: str, *arguments: str) -> str:
         """What the program of this environment prints."""

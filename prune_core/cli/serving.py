@@ -9,7 +9,7 @@ import typer
 
 from prune_core.schema import demo
 
-Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port; without it 8501, or the next one that is free.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port; without it 8501, or the next free one.")]
 Address = Annotated[str, typer.Option(help="Address to listen on; without it 127.0.0.1, which is this machine only.")]
 
 
