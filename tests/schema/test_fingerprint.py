@@ -147,7 +147,7 @@ def test_the_version_of_the_algorithms_counts(demo, monkeypatch):
 
 
 def test_no_heavy_import():
-    code = "import sys, prune_core.schema.fingerprint, prune_core.schema.wording, prune_core.schema.demo; print(sorted(sys.modules))"
+    code = "import sys; from prune_core.schema import demo, fingerprint, wording; print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not any(f"'{name}'" in modules for name in ("torch", "transformers", "datasets"))
 
