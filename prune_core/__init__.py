@@ -14,4 +14,4 @@ schema/ and pipeline/specs.py define every noun, pipeline/ knows the order, stor
 their results and lists the runs, and cli/ is the same pipeline from the command line.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -5,11 +5,12 @@ Uses the same pipeline and store as the app, so whatever you run here shows up t
 
 import typer
 
-from prune_core.cli import choosing, comparing, keeping, looking, running
+from prune_core.cli import choosing, comparing, keeping, looking, running, serving
 from prune_core.cli.recipe import recipe
 from prune_core.schema.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.command("app")(serving.serve_app)
 app.command()(looking.inspect)
 app.command("measure")(looking.measure_layers)
 app.command()(looking.preview)

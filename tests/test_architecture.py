@@ -27,7 +27,7 @@ for page in sys.argv[1:]:
 heavy = sorted({"torch", "transformers", "datasets", "lm_eval"} & set(sys.modules))
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """
-    pages = [f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")]
+    pages = [f"pages/{path.name}" for path in (ROOT / "pages").glob("[!_]*.py")]
     home = {**os.environ, "LAYERSCOPE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", code, *pages]
     done = subprocess.run(command, cwd=ROOT, env=home, capture_output=True, text=True, check=False)

@@ -75,7 +75,7 @@ def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
     failed_before = request.session.testsfailed
 
     def start(script: Path | str, env: dict[str, str] | None = None) -> str:
-        port = _free_port()
+        port = free_port()
         log = tmp_path_factory.mktemp("app") / "server.log"
         command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
         settings = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
@@ -85,23 +85,25 @@ def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
             )
         running.append((str(script), process, log))
         url = f"http://127.0.0.1:{port}"
-        _wait_for_health(process, url, log)
+        wait_for_health(process, url, log)
         return url
 
     yield start
     for script, process, log in running:
-        _end(process)
+        end(process)
         if request.session.testsfailed > failed_before:
             print(f"\n--- log of {script}\n{log.read_text(errors='replace')[-6000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def _wait_for_health(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def wait_for_health(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    """Wait until the server answers; where it does not, end it and fail with its log."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -110,11 +112,11 @@ def _wait_for_health(process: "subprocess.Popen[bytes]", url: str, log: Path) ->
                     return
         except (URLError, TimeoutError, ConnectionError):
             time.sleep(0.1)
-    _end(process)
+    end(process)
     pytest.fail(f"The app did not start at {url}; its log:\n{log.read_text(errors='replace')[-6000:]}", pytrace=False)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
     """End the server and whatever it started (the whole process group)."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         try:
