@@ -118,7 +118,7 @@ def draws(counts: Sequence[Cells]) -> np.ndarray:
 
 
 def mcnemar(lost: int, won: int) -> float:
-    """Two-sided exact p-value of McNemar's test: `lost` and `won` as a fair coin's heads and tails; 1 without tosses."""
+    """Two-sided exact p-value of McNemar's test: `lost` heads and `won` tails of a fair coin; 1 without tosses."""
     from scipy.stats import binomtest  # takes 0.7 s to import, and most jobs end without a test
 
     return float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
