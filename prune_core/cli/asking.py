@@ -1,9 +1,9 @@
-"""Questions to the pipeline, answered here and now with a line of progress, or from what is kept."""
+"""Questions to the pipeline, answered here and now with progress shown, or from what is kept."""
 
 from functools import lru_cache
 from typing import TypeVar
 
-from prune_core.cli import terminal
+from prune_core.cli.progress import progress_shown
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import InspectSpec, PreviewSpec
 from prune_core.schema.errors import UserError
@@ -40,14 +40,15 @@ def make_runner(store: Store) -> worker.Runner:
 
 
 def answer(cls: type[T], spec: Spec, run_id: str | None = None, anew: bool = False) -> T:
-    """The result of `spec`: the kept one, or made here and now with a line of progress, as always where `anew`."""
+    """The result of `spec`: the kept one, or made here and now with progress shown, as always where `anew`."""
     store = open_store()
     run_id = run_id or jobs.job_id(spec)
     job = store.job(run_id)
     if job is None or job.state != "done" or anew:
         (store.folder(run_id) / "cancel").unlink(missing_ok=True)  # of the last time
         store.save_spec(run_id, spec)
-        job = worker.execute(store, run_id, make_runner(store), terminal.ProgressLine())
+        with progress_shown() as watch:
+            job = worker.execute(store, run_id, make_runner(store), watch)
     result = store.result(run_id)
     if job is None or job.state != "done" or not isinstance(result, cls):
         ended = "is being run by another process" if job is not None and job.state == "running" else "was cancelled"
