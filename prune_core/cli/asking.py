@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import TypeVar
 
-from prune_core.cli import terminal
+from prune_core.cli.progress import progress_shown
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import InspectSpec, PreviewSpec
 from prune_core.schema.errors import UserError
@@ -40,14 +40,14 @@ def make_runner(store: Store) -> worker.Runner:
 
 
 def answer(cls: type[T], spec: Spec, run_id: str | None = None, anew: bool = False) -> T:
-    """The result of `spec`: the stored one, or computed here and now with a progress line (always if `anew`)."""
+    """The result of `spec`: the stored one, or computed here and now with progress shown (always if `anew`)."""
     store = open_store()
     run_id = run_id or jobs.job_id(spec)
-    watch = terminal.ProgressLine()
-    if jobs.take(store, spec, run_id, again=anew):
-        job = worker.execute(store, run_id, make_runner(store), watch)
-    else:  # it is done, or another process is at it: its answer is as good
-        job = jobs.follow(store, run_id, watch)
+    with progress_shown() as watch:
+        if jobs.take(store, spec, run_id, again=anew):
+            job = worker.execute(store, run_id, make_runner(store), watch)
+        else:  # it is done, or another process is at it: its answer is as good
+            job = jobs.follow(store, run_id, watch)
     result = store.result(run_id)
     if job is None or job.state != "done" or not isinstance(result, cls):
         raise UserError(job.error if job is not None and job.error else f"The job {run_id} was cancelled.")

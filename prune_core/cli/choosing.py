@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from prune_core.cli import terminal
+from prune_core.cli import run_tables
 from prune_core.cli.asking import answer, model_ref
 from prune_core.cli.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
 from prune_core.methods import from_words, method_named
@@ -19,7 +19,7 @@ from prune_core.store.files import write_text
 
 def methods() -> None:
     """List the methods that choose layers, their settings and where they were published."""
-    terminal.show_methods()
+    run_tables.show_methods()
 
 
 def choose_layers(
@@ -41,7 +41,7 @@ def choose_layers(
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     chosen = from_words(method_named(method), settings or [], budget)
     result = answer(PlanResult, PlanSpec(ref, calibration, chosen, budget))
-    terminal.show_plan(result, chosen)
+    run_tables.show_plan(result, chosen)
     if out is not None:
         write_text(out, serial.dumps(RunSpec(ref, calibration, result.plan, Evaluation())))
         print(f"Wrote {out}. Run it with: python -m prune_core run {out}")

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from prune_core.cli import terminal
+from prune_core.cli import run_tables
+from prune_core.cli.console import visible
 from prune_core.pipeline.house import open_store
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
-from prune_core.schema.key_figures import in_words, key
 from prune_core.schema.wording import counted, describe
 from prune_core.store import catalogue, side_by_side, trash
-from prune_core.store.catalogue import About, Entry
+from prune_core.store.catalogue import About
 from prune_core.store.files import write_text
 
 app = typer.Typer(invoke_without_command=True, help="List and manage stored runs.")
@@ -28,10 +28,8 @@ States = Annotated[list[str] | None, typer.Option("--state", help="Only runs in 
 def runs(context: typer.Context, text: Text = "", tag: Tags = None, state: States = None) -> None:
     """List the runs, newest first; `runs COMMAND` manages them."""
     if context.invoked_subcommand is None:
-        for run in catalogue.matching(
-            catalogue.entries(open_store()), text, tuple(tag or ()), states=tuple(state or ())
-        ):
-            print(_line(run))
+        there = catalogue.entries(open_store())
+        run_tables.show_runs(catalogue.matching(there, text, tuple(tag or ()), states=tuple(state or ())))
 
 
 @app.command()
@@ -39,14 +37,15 @@ def show(run_id: Id) -> None:
     """Show a run's metrics before and after, how it was made, and your notes."""
     store = open_store()
     run = catalogue.entry(store, run_id)
-    print(f"{_line(run)}\ncreated {run.made}, chosen {run.method}")
-    if run.about.notes:
-        print(run.about.notes)
+    run_tables.show_runs([run])
+    print(f"created {run.made}, chosen {run.method}")
+    for line in run.about.notes.splitlines():
+        print(visible(line))
     if run.state != "done":
         raise UserError(run.reason or f"Run {run_id} has no results yet: it is {run.state}.")
     spec, result = catalogue.finished(store, run_id)
     print(f"\n{describe(spec.plan)}\n")
-    terminal.show_comparison(result)
+    run_tables.show_comparison(result)
 
 
 @app.command()
@@ -91,8 +90,7 @@ def restore(
         trash.restore(store, run_id)
         print(f"Restored {run_id}.")
     if not run_ids:
-        for run in trash.deleted(store):
-            print(_line(run))
+        run_tables.show_runs(trash.deleted(store))
 
 
 @app.command("empty-trash")
@@ -117,15 +115,12 @@ def compare(
     chosen = list(dict.fromkeys(run_ids))
     side_by_side.check_count(len(chosen))
     results = [(f"[{i}]", catalogue.finished(store, run_id)[1]) for i, run_id in enumerate(chosen, start=1)]
-    for (heading, _), run_id in zip(results, chosen, strict=True):
-        print(f"{heading} {_line(catalogue.entry(store, run_id))}")
+    run_tables.show_numbered(
+        [(heading, catalogue.entry(store, run_id)) for (heading, _), run_id in zip(results, chosen, strict=True)]
+    )
     table = side_by_side.beside(results)
-    print(f"\n{'':44}" + "".join(f"{heading:>28}" for heading in table.headings))
-    for row in table.rows:
-        title = f"{row.metric.task} {row.metric.name} {'↑' if row.metric.higher_is_better else '↓'}".strip()
-        cells = "".join(f"{side_by_side.marked(row, i) or '-':>28}" for i in range(len(table.headings)))
-        print(f"{title:44}{cells}")
-    print("± is one standard error; ★ best; ≈ within two standard errors of the best.")
+    print()
+    run_tables.show_side_by_side(table)
     if csv is not None:
         write_text(csv, side_by_side.comparison_csv(table))
 
@@ -155,17 +150,4 @@ def _say(run_id: str, **changes) -> None:
     store = open_store()
     about = catalogue.entry(store, run_id).about
     catalogue.say(store, run_id, About(**vars(about) | changes))
-    print(_line(catalogue.entry(store, run_id)))
-
-
-def _line(run: Entry) -> str:
-    """A run on one line: id, state, name and tags, model and plan, perplexity before and after."""
-    perplexity = run.figures.get("perplexity")
-    name = f"{run.about.name}: " if run.about.name else ""
-    tags = "".join(f" #{tag}" for tag in run.about.tags)
-    figures = ""
-    if perplexity:
-        before = in_words(key("perplexity"), perplexity.donor)
-        figures = f"  perplexity {before} -> {in_words(key('perplexity'), perplexity.pruned, perplexity.pruned_error)}"
-    reason = f"  {run.reason}" if run.reason else ""
-    return f"{run.id}  {run.state:11}  {name}{run.model}: {run.plan}{tags}{figures}{reason}"
+    run_tables.show_runs([catalogue.entry(store, run_id)])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from prune_core.cli import terminal
+from prune_core.cli import model_tables
 from prune_core.cli.asking import answer, delta, depth, model_ref
 from prune_core.cli.options import (
     Attention,
@@ -36,7 +36,7 @@ from prune_core.store.files import write_text
 
 def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "auto") -> None:
     """Show how large a model is and whether it fits in memory, without loading it."""
-    terminal.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
+    model_tables.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
 
 
 def measure_layers(
@@ -55,7 +55,7 @@ def measure_layers(
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
     stats = answer(LayerStats, MeasureSpec(model_ref(model, device, dtype), calibration, extras=extras))
-    terminal.show_stats(stats)
+    model_tables.show_stats(stats)
     if csv is not None:
         write_text(csv, stats_csv(stats))
         print(f"\nAll pairs written to {csv}.")
@@ -80,7 +80,7 @@ def preview(
     ref = model_ref(model, device, dtype)
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
-    terminal.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
+    model_tables.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
 
 
 def dropmap(
@@ -100,10 +100,10 @@ def dropmap(
     calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     drops = answer(DropMap, DropMapSpec(ref, calibration))
     stats = answer(LayerStats, MeasureSpec(ref, calibration))
-    terminal.show_drops(drops, stats)
+    model_tables.show_drops(drops, stats)
     if budget is not None:
         candidates = best_sets(drops.delta, budget)
-        terminal.show_sets(remeasured(candidates, lambda layers: delta(ref, calibration, drops.num_layers, layers)))
+        model_tables.show_sets(remeasured(candidates, lambda layers: delta(ref, calibration, drops.num_layers, layers)))
     if csv is not None:
         write_text(csv, damage_csv(drops))
         print(f"\nAll blocks written to {csv}.")
@@ -127,7 +127,7 @@ def skillmap(
         model_ref(model, device, dtype), listed(tasks), task_folder or None, limit or None, fewshot, size
     )
     skills = answer(SkillMap, spec)
-    terminal.show_skills(skills)
+    model_tables.show_skills(skills)
     if csv is not None:
         write_text(csv, skills_csv(skills))
         print(f"\nAll blocks and skills written to {csv}.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from prune_core.cli import terminal
+from prune_core.cli import run_tables
 from prune_core.cli.asking import answer, make_runner
 from prune_core.export.recipes import read_recipe
 from prune_core.pipeline.house import open_store
@@ -48,7 +48,7 @@ def run(
         print(f"Resume with: python -m prune_core run {recipe_file} --resume {run_id}", file=sys.stderr)
         raise
     print(f"{describe(spec.plan)}\n")
-    terminal.show_comparison(result)
+    run_tables.show_comparison(result)
     print(f"\nCheckpoint: {open_store().folder(run_id) / result.checkpoint}")
     if out is not None:
         write_text(out, serial.dumps(result))

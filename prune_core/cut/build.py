@@ -14,11 +14,11 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.initialization import no_init_weights
 
 from prune_core.cut import config_fields as fields
 from prune_core.cut import edits, parts, same_layers
 from prune_core.model.stack import find_stack
+from prune_core.model.transformers_parts import copy_load_choices, no_init_weights
 from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Plan
 
@@ -65,8 +65,7 @@ def rewritten_config(config: PretrainedConfig, plan: Plan) -> PretrainedConfig:
     _cut_fields(data if text is config else _part_of(config, text, data), text, plan)
     new = type(config).from_dict(data)
     new.name_or_path = config.name_or_path
-    new._attn_implementation = config._attn_implementation  # chosen at load time, so no file holds it
-    new._experts_implementation = config._experts_implementation
+    copy_load_choices(config, new)
     return new
 
 

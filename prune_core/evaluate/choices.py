@@ -4,7 +4,6 @@ The items are read and tokenised once; then each call answers them with whatever
 """
 
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -75,7 +74,7 @@ def choices(model: PreTrainedModel, tokenizer: Any, evaluation: Evaluation, prog
     progress.stage("preparing the items", len(tasks), "tasks")
     with quietly(model, progress):
         lm: Any = ResidentLM(model, tokenizer, _Ticking(progress))
-        lm._encode_pair = cache(lm._encode_pair)  # each question and answer is tokenised once, not per planned model
+        lm.tokenise_once()  # rather than once per planned model
         for name, task in tasks.items():
             make_ready({"tasks": {name: task}, "groups": {}, "group_map": {}}, evaluation.fewshot)
             task.build_all_requests(limit=evaluation.task_limit)

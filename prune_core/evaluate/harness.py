@@ -1,26 +1,21 @@
 """lm-evaluation-harness on the model in memory. tasks.py imports this only when tasks are run, as it takes seconds."""
 
 import copy
-import logging
 import math
 import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
 from typing import Any
 
-import lm_eval.api.task
-import lm_eval.utils
 import numpy as np
 import torch
 from lm_eval.evaluator import evaluate
-from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks.manager import TaskDict
-from tqdm import tqdm
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from prune_core.evaluate import lm_eval_parts
+from prune_core.evaluate.lm_eval_parts import HookedLM, TaskDict
 from prune_core.schema.errors import UserError
 from prune_core.schema.progress import Progress
 
@@ -30,20 +25,17 @@ FEWSHOT_SEED = 1234
 """lm-eval's own default for few-shot sampling, for numpy and for torch; Python's `random` starts from 0."""
 
 
-_HFLM: Any = HFLM  # the decorator that registers it hides its type
-
-
-class ResidentLM(_HFLM):
+class ResidentLM(HookedLM):
     """lm-eval's model class around a model in memory: reports progress and keeps batches within memory.
 
-    Scores are those of HFLM at the same batch size. The tokenizer is copied, because HFLM gives it a pad token.
+    Scores are those of lm-eval's own class at the same batch size. The tokenizer is copied, as it is given a pad token.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, progress: Progress) -> None:
         super().__init__(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=BATCH)
         self.progress = progress
         self.truncated: Counter[str] = Counter()
-        self.cache_hook = _Ticks(progress)
+        self.tell_answers(_Ticks(progress))
         self.answer_tokens: dict[tuple[int, int], int] = {}  # of the last call, by item and choice
         self._requests: list = []
         self._fit_batch(self.max_length)
@@ -62,18 +54,14 @@ class ResidentLM(_HFLM):
         self.progress.stage("writing answers", len(requests), "requests")
         return super().generate_until(requests, disable_tqdm=True)
 
-    def _loglikelihood_tokens(
-        self, requests: list, disable_tqdm: bool = True, override_bs: int | None = None
-    ) -> list[tuple[float, bool]]:
-        if override_bs is None:  # otherwise these are windows of loglikelihood_rolling, already a batch
-            answers = [len(continuation) for _, _, continuation in requests]
-            self._check_answers(answers)
-            self.answer_tokens = {(r.doc_id, r.idx): n for r, n in zip(self._requests, answers, strict=True)}
-            lengths = [len(context) + len(continuation) for _, context, continuation in requests]
-            paired = zip(self._requests, lengths, strict=True)
-            self.truncated = Counter(each.task_name for each, length in paired if length > self.max_length + 1)
-            self._fit_batch(min(max(lengths), self.max_length))
-        return super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=override_bs)
+    def before_loglikelihoods(self, requests: list) -> None:
+        answers = [len(continuation) for _, _, continuation in requests]
+        self._check_answers(answers)
+        self.answer_tokens = {(r.doc_id, r.idx): n for r, n in zip(self._requests, answers, strict=True)}
+        lengths = [len(context) + len(continuation) for _, context, continuation in requests]
+        paired = zip(self._requests, lengths, strict=True)
+        self.truncated = Counter(each.task_name for each, length in paired if length > self.max_length + 1)
+        self._fit_batch(min(max(lengths), self.max_length))
 
     def _check_answers(self, lengths: list[int]) -> None:
         """lm-eval cuts long questions, but stops at an answer beyond the context, or at one without tokens."""
@@ -91,7 +79,7 @@ class ResidentLM(_HFLM):
     def _fit_batch(self, longest: int) -> None:
         """As many sequences of `longest` tokens as keep the logits and their log-softmax within LOGIT_BYTES."""
         each = 2 * longest * self.config.get_text_config().vocab_size * self.model.dtype.itemsize
-        self.batch_size_per_gpu = max(1, min(BATCH, LOGIT_BYTES // each))
+        self.limit_batch(max(1, min(BATCH, LOGIT_BYTES // each)))
 
 
 class _Ticks:
@@ -165,7 +153,7 @@ def seed_like_command_line() -> None:
 @contextmanager
 def quietly(model: PreTrainedModel, progress: Progress) -> Iterator[None]:
     """Around all work of lm-eval: without its warnings and bars, to be cancelled at every forward pass."""
-    with _quiet(), _templates_compiled_once(), _cancellable(model, progress):
+    with _quiet(), lm_eval_parts.templates_compiled_once(), _cancellable(model, progress):
         yield
 
 
@@ -182,25 +170,10 @@ def _cancellable(model: PreTrainedModel, progress: Progress) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Warnings and progress bars off, errors still show. What the warnings tell (cut requests), our notes tell."""
-    logger, bar, verbosity = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm, transformers_logging.get_verbosity()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
-    lm_eval.api.task.tqdm = partial(tqdm, disable=True)  # it offers no switch for the bar of each task
     try:
-        yield
+        with lm_eval_parts.quiet():
+            yield
     finally:
-        logger.setLevel(level)
         transformers_logging.set_verbosity(verbosity)
-        lm_eval.api.task.tqdm = bar
-
-
-@contextmanager
-def _templates_compiled_once() -> Iterator[None]:
-    """lm-eval compiles Jinja templates anew for every item, which takes longer than scoring does on a small model."""
-    environment = vars(lm_eval.utils.env)
-    environment["from_string"] = cache(lm_eval.utils.env.from_string)
-    try:
-        yield
-    finally:
-        del environment["from_string"]  # the class's own method shows again

@@ -9,12 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import lm_eval.utils
 import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from lm_eval.api.registry import metric_registry
-from lm_eval.tasks._index import Entry, Kind
 
+from prune_core.evaluate.lm_eval_parts import Entry, Kind, is_known_metric, set_templates, templates
 from prune_core.schema import demo
 from prune_core.schema.errors import UserError
 
@@ -48,13 +46,13 @@ def sandbox_templates() -> None:
 
     The templates of task files come from anywhere. Chat templates are sandboxed by transformers.
     """
-    plain = lm_eval.utils.env
+    plain = templates()
     if not isinstance(plain, ImmutableSandboxedEnvironment):
         sandbox = ImmutableSandboxedEnvironment(
             loader=plain.loader, undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline
         )
         sandbox.filters.update(plain.filters)
-        lm_eval.utils.env = sandbox
+        set_templates(sandbox)
 
 
 def _code_in(entry: Entry) -> Iterator[str]:
@@ -63,7 +61,7 @@ def _code_in(entry: Entry) -> Iterator[str]:
     for metric in (entry.cfg or {}).get("metric_list") or []:
         name = metric.get("metric") if isinstance(metric, dict) else metric
         fetched = isinstance(metric, dict) and metric.get("hf_evaluate") is True
-        if isinstance(name, str) and (fetched or name not in metric_registry) and not _is_file_function(entry, name):
+        if isinstance(name, str) and (fetched or not is_known_metric(name)) and not _is_file_function(entry, name):
             yield f"the metric {name}"
     if entry.yaml_path is not None:
         yield from _functions(entry.yaml_path, set())

@@ -2,31 +2,25 @@
 
 import difflib
 import functools
-import logging
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import datasets
-import datasets.config
 import datasets.exceptions
-import huggingface_hub.constants
 import jinja2
 import yaml
 from lm_eval.tasks import TaskManager
-from lm_eval.tasks._index import Entry, Kind
-from lm_eval.tasks._yaml_loader import load_yaml
-from lm_eval.tasks.manager import TaskDict
 
+from prune_core.evaluate import lm_eval_parts
+from prune_core.evaluate.hub_offline import offline_when_unreachable
 from prune_core.evaluate.jsonl_items import JSONL, jsonl_file
 from prune_core.evaluate.jsonl_task import jsonl_task
+from prune_core.evaluate.lm_eval_parts import Entry, Kind, TaskDict, load_yaml
 from prune_core.evaluate.task_code import require_trusted, sandbox_templates
 from prune_core.schema.errors import UserError
 
-HUB_TIMEOUT_S = 3
 UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, ImportError, SyntaxError),
     *(yaml.YAMLError, jinja2.TemplateError, datasets.exceptions.DatasetsError),
@@ -55,7 +49,8 @@ def load_each(names: tuple[str, ...], folder: Path | None, seed: Callable[[], No
     found: dict[str, Any] = {}
     by_name = tuple(name for name in names if not name.endswith(JSONL))
     manager = _manager(by_name, folder) if by_name else None
-    with _quiet_loading(), _offline_when_unreachable(manager, by_name):
+    asks = manager is not None and any(_asks_hub(manager, name) for name in by_name)
+    with _quiet_loading(), offline_when_unreachable() if asks else nullcontext():
         for name in names:
             if seed is not None:
                 seed()
@@ -202,25 +197,6 @@ def _problem(file: Path) -> str | None:
     return None
 
 
-@contextmanager
-def _offline_when_unreachable(manager: TaskManager | None, names: tuple[str, ...]) -> Iterator[None]:
-    """Where the hub does not answer, say so to `datasets` first: else each task spends half a minute on retries.
-
-    Data sets that are in the local cache load all the same. Tasks that name local files never ask.
-    """
-    switches: tuple[Any, ...] = (huggingface_hub.constants, datasets.config)
-    before = [module.HF_HUB_OFFLINE for module in switches]
-    asks = manager is not None and any(_asks_hub(manager, name) for name in names)
-    if asks and not all(before) and not _hub_answers():
-        for module in switches:
-            module.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        for module, value in zip(switches, before, strict=True):
-            module.HF_HUB_OFFLINE = value
-
-
 def _asks_hub(manager: TaskManager, name: str) -> bool:
     """Whether loading `name` fetches a data set by its hub id, as far as its YAML tells."""
     entry = manager.task_index.get(name)
@@ -231,28 +207,14 @@ def _asks_hub(manager: TaskManager, name: str) -> bool:
     return "custom_dataset" not in entry.cfg and entry.cfg.get("dataset_path") not in LOCAL_READERS
 
 
-def _hub_answers() -> bool:
-    """Whether anything answers at the hub's address, through the proxy that the environment names."""
-    request = urllib.request.Request(huggingface_hub.constants.ENDPOINT, method="HEAD")
-    try:
-        urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
-    except urllib.error.HTTPError:  # an answer, if an unfriendly one
-        return True
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
     """lm-eval's warnings and `datasets`' progress bars off while tasks load."""
-    logger, bars = logging.getLogger("lm_eval"), datasets.utils.are_progress_bars_disabled()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    bars = datasets.utils.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        yield
+        with lm_eval_parts.quiet():
+            yield
     finally:
-        logger.setLevel(level)
         if not bars:
             datasets.enable_progress_bars()

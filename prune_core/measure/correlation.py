@@ -61,16 +61,9 @@ def agreement(name: str, similarity: np.ndarray, damage: np.ndarray) -> Agreemen
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation of two [n] arrays, ties given their average rank; NaN where it is not defined
     (fewer than 3 values, or one side all equal)."""
-    if len(a) < FEWEST:
+    # Imported here: scipy.stats takes 0.7 s, and a page that shows no correlation should not wait for it.
+    from scipy.stats import rankdata
+
+    if len(a) < FEWEST or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    x, y = average_ranks(a), average_ranks(b)
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt((x @ x) * (y @ y))
-    return float(np.clip(x @ y / scale, -1, 1)) if scale > 0 else float("nan")
-
-
-def average_ranks(values: np.ndarray) -> np.ndarray:
-    """The ranks 1..n of `values`, [n]; equal values share the mean of their ranks."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[which]
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

@@ -1,7 +1,5 @@
 """Load a causal LM: first from metadata, what it is and whether it fits; then weights, tokenizer and layer stack."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,17 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.utils import logging as transformers_logging
 
 from prune_core.model import checkpoint
 from prune_core.model.checkpoint import Metadata, resolve
 from prune_core.model.device import HEADROOM, choose_device, choose_dtype, free_bytes
 from prune_core.model.stack import LayerStack, find_stack
+from prune_core.model.transformers_parts import (
+    CONFIG_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    weights_ticking,
+)
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import ModelInfo, ModelRef
 from prune_core.schema.progress import Progress, Silent
@@ -172,7 +173,7 @@ def _load_weights(folder: Path, info: ModelInfo, progress: Progress) -> PreTrain
     placed = {} if info.device == "cpu" else {"device_map": {"": info.device}}
     checkpoint.metadata(ModelRef(str(folder)))  # checks that the download is complete
     try:
-        with _weights_ticking(progress):
+        with weights_ticking(progress):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype=getattr(torch, info.dtype),
@@ -193,29 +194,6 @@ def _load_weights(folder: Path, info: ModelInfo, progress: Progress) -> PreTrain
             f"The weights of {info.ref.path} lack {len(missing)} tensors, the first {missing[0]}: download it again."
         )
     return model.eval().requires_grad_(False)
-
-
-@contextmanager
-def _weights_ticking(progress: Progress) -> Iterator[None]:
-    """Report to `progress` each tensor that transformers reads, through its hook for progress bars."""
-
-    def ticking(factory: Callable[..., Any], args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-        if not args or settings.get("desc") != "Loading weights":
-            return transformers_logging.EmptyTqdm(*args, **settings)
-        return _ticks(args[0], progress)
-
-    before = transformers_logging.set_tqdm_hook(ticking)
-    try:
-        yield
-    finally:
-        transformers_logging.set_tqdm_hook(before)
-
-
-def _ticks(items: Any, progress: Progress) -> Iterator[Any]:
-    progress.stage("loading weights", len(items), "tensors")
-    for item in items:
-        yield item
-        progress.advance()
 
 
 def _load_tokenizer(folder: Path, ref: ModelRef) -> Any:

@@ -35,8 +35,8 @@ def test_a_table_of_methods(given, tmp_path, monkeypatch):
     asked = [*given, "--methods", "last, llm_drop,shortened_taylor,shortgpt", "--out", str(out)]
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code == 0, shown.output
-    assert shown.output == out.read_text()
-    rows = [re.split(r" *\| *", line)[1:-1] for line in shown.output.splitlines() if line.startswith("|")]
+    assert shown.stdout == out.read_text()
+    rows = [re.split(r" *\| *", line)[1:-1] for line in shown.stdout.splitlines() if line.startswith("|")]
     heads, _, donor, chance, *methods = rows
     assert heads == ["", "What it cuts", "Loss", "Change", "demo_facts", "demo_agreement", "Choosing", "Building"]
     assert donor[:2] == ["donor", "nothing"] and chance[4:6] == ["25.0%", "50.0%"]

@@ -1,6 +1,7 @@
 """The drop map against brute force, its partial maps, rank correlation, and the best sets for a budget."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from prune_core.cut.preview import planned, sequence_losses
 from prune_core.data.batches import Batch
 from prune_core.measure import drop_map
-from prune_core.measure.correlation import agreements, average_ranks, spearman
+from prune_core.measure.correlation import agreements, spearman
 from prune_core.schema.drop_map import DropMap, block_cells, damage_csv, least_damage
 from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.measures import LayerStats
@@ -165,11 +166,21 @@ def test_a_broken_model_is_refused():
 
 
 def test_ranks_of_ties_are_averaged():
-    np.testing.assert_array_equal(average_ranks(np.array([3.0, 1.0, 3.0, 2.0])), [3.5, 1.0, 3.5, 2.0])
     assert spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 8, 27, 64])) == pytest.approx(1)
     # by hand: ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: covariance 4.5 over sqrt(4.5 * 5)
     assert spearman(np.array([0.0, 5, 5, 9]), np.array([1.0, 3, 2, 4])) == pytest.approx(4.5 / np.sqrt(22.5))
     assert np.isnan(spearman(np.ones(4), np.arange(4.0))) and np.isnan(spearman(np.arange(2.0), np.arange(2.0)))
+    assert np.isnan(spearman(np.arange(4.0), np.ones(4))) and np.isnan(spearman(np.zeros(0), np.zeros(0)))
+
+
+def test_ranks_are_those_of_a_literal_count():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        a, b = (random.integers(0, 6, 12).astype(float) for _ in range(2))
+        # an element's rank: how many are smaller, and half of its equals
+        ranks = [[sum(v < x for v in side) + (sum(v == x for v in side) + 1) / 2 for x in side] for side in (a, b)]
+        x, y = (np.array(side) - np.mean(side) for side in ranks)
+        assert spearman(a, b) == pytest.approx((x @ y) / math.sqrt((x @ x) * (y @ y)))
 
 
 def made_up(damage: np.ndarray) -> DropMap:

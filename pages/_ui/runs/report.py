@@ -18,7 +18,7 @@ from prune_core.store.catalogue import Entry
 from prune_core.store.side_by_side import Table, beside, marked
 
 Reported = tuple[Entry, RunSpec, RunResult]
-Sections = list[str | html.Draw]
+Sections = list[html.Section | html.Draw]
 
 MARKS = "± is one standard error. ★ is the best of its row; ≈ is within two standard errors of the best."
 
@@ -28,16 +28,16 @@ def run_report(run: Reported) -> str:
     entry, spec, result = run
     title = entry.about.name or capitalised(describe(spec.plan))
     sections: Sections = [*_head(title, [entry])]
-    sections += [html.paragraph(f"{spec.model.path}: {describe(spec.plan)}. Layers are numbered from 0.")]
+    sections += [html.Paragraph(f"{spec.model.path}: {describe(spec.plan)}. Layers are numbered from 0.")]
     if entry.about.notes:
-        sections.append(html.paragraph(entry.about.notes))
-    sections += [html.heading("What was cut"), partial(layer_strip, spec.plan.num_layers, spec.plan)]
-    sections += [html.heading("Before and after"), partial(before_after, result.donor, result.pruned)]
-    sections += [_table(beside([("pruned", result)])), html.paragraph("± is one standard error.", muted=True)]
+        sections.append(html.Paragraph(entry.about.notes))
+    sections += [html.Heading("What was cut"), partial(layer_strip, spec.plan.num_layers, spec.plan)]
+    sections += [html.Heading("Before and after"), partial(before_after, result.donor, result.pruned)]
+    sections += [_table(beside([("pruned", result)])), html.Paragraph("± is one standard error.", muted=True)]
     if result.agreement and result.agreement.retention:
-        sections += [html.heading("What is left of each skill"), _retention(result.agreement.retention)]
+        sections += [html.Heading("What is left of each skill"), _retention(result.agreement.retention)]
     if result.pruned.continuations:
-        sections += [html.heading("What they write"), *_texts(result)]
+        sections += [html.Heading("What they write"), *_texts(result)]
     return html.page(title, [*sections, *_how(run)])
 
 
@@ -47,11 +47,11 @@ def comparison_report(runs: Sequence[Reported]) -> str:
     results = [(name, result) for name, (_, _, result) in zip(names, runs, strict=True)]
     title = f"{len(runs)} runs side by side"
     sections: Sections = [*_head(title, [entry for entry, _, _ in runs])]
-    sections += [html.heading("What was cut"), *cut_figures(names, [spec for _, spec, _ in runs])]
-    sections += [html.heading("Figures"), partial(beside_figure, dict(results)), _table(beside(results))]
-    sections.append(html.paragraph(f"{MARKS} Only figures measured in the same way share a row.", muted=True))
+    sections += [html.Heading("What was cut"), *cut_figures(names, [spec for _, spec, _ in runs])]
+    sections += [html.Heading("Figures"), partial(beside_figure, dict(results)), _table(beside(results))]
+    sections.append(html.Paragraph(f"{MARKS} Only figures measured in the same way share a row.", muted=True))
     for name, run in zip(names, runs, strict=True):
-        sections += [html.heading(name), html.paragraph(f"{run[1].model.path}: {describe(run[1].plan)}"), *_how(run, 3)]
+        sections += [html.Heading(name), html.Paragraph(f"{run[1].model.path}: {describe(run[1].plan)}"), *_how(run, 3)]
     return html.page(title, sections)
 
 
@@ -71,14 +71,14 @@ def cut_figures(names: Sequence[str], specs: Sequence[RunSpec]) -> list[html.Dra
     return [partial(strips, plans) for plans in together]
 
 
-def _head(title: str, runs: Sequence[Entry]) -> list[str]:
+def _head(title: str, runs: Sequence[Entry]) -> Sections:
     made = ", ".join(f"{run.id} ({run.made})" for run in runs)
     tags = sorted({tag for run in runs for tag in run.about.tags})
     words = f"LayerScope {__version__}. {made}." + (f" Tags: {', '.join(tags)}." if tags else "")
-    return [html.heading(title, 1), html.paragraph(words, muted=True)]
+    return [html.Heading(title, 1), html.Paragraph(words, muted=True)]
 
 
-def _table(table: Table) -> str:
+def _table(table: Table) -> html.Table:
     """A row a metric with its unit, chance level and how it was measured; the best of several runs stands out."""
     rows = []
     for row in table.rows:
@@ -89,10 +89,10 @@ def _table(table: Table) -> str:
         rows.append([m.task, m.name, *cells, better, chance, f"{m.samples:,}" if m.samples else "", m.note])
     best = frozenset((i, 2 + column) for i, row in enumerate(table.rows) for column in row.best)
     tail = ("Better", "Chance", "Items", "How measured")
-    return html.table(("On", "Metric", *table.headings, *tail), rows, best)
+    return html.Table(("On", "Metric", *table.headings, *tail), rows, best)
 
 
-def _retention(found: Sequence[Retention]) -> str:
+def _retention(found: Sequence[Retention]) -> html.Table:
     head = (
         "Task",
         "Metric",
@@ -116,23 +116,23 @@ def _retention(found: Sequence[Retention]) -> str:
         )
         for each in found
     ]
-    return html.table(head, rows)
+    return html.Table(head, rows)
 
 
 def _verdict(skill: Retention) -> str:
     return "says nothing, donor at chance" if skill.at_chance else skill.verdict
 
 
-def _texts(result: RunResult) -> list[str]:
-    parts = [
-        html.paragraph("The prompt, then what the donor (left) and the pruned model (right) go on with.", muted=True)
+def _texts(result: RunResult) -> Sections:
+    parts: Sections = [
+        html.Paragraph("The prompt, then what the donor (left) and the pruned model (right) go on with.", muted=True)
     ]
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):
-        parts += [html.paragraph(before.prompt), html.pair(before.text, after.text)]
+        parts += [html.Paragraph(before.prompt), html.Pair(before.text, after.text)]
     return parts
 
 
-def _how(run: Reported, level: int = 2) -> list[str]:
+def _how(run: Reported, level: int = 2) -> Sections:
     """Every setting with its value, the versions, and the recipe that repeats the run."""
     entry, spec, result = run
     rows = [
@@ -145,11 +145,11 @@ def _how(run: Reported, level: int = 2) -> list[str]:
     ]
     repeat = f"Save this as recipe.json, then: python -m prune_core run recipe.json  (run {entry.id})"
     return [
-        html.heading("How it was made", level),
-        html.folded("All settings and versions", html.table(("", "Setting", "Value"), rows)),
-        html.heading("How to repeat it", level),
-        html.paragraph(repeat),
-        html.folded("The recipe", html.code(dumps(spec))),
+        html.Heading("How it was made", level),
+        html.Folded("All settings and versions", html.Table(("", "Setting", "Value"), rows)),
+        html.Heading("How to repeat it", level),
+        html.Paragraph(repeat),
+        html.Folded("The recipe", html.Code(dumps(spec))),
     ]
 
 

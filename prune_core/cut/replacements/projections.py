@@ -7,10 +7,10 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from prune_core.forward.block_run import BlockRun, apply
 from prune_core.model.stack import EXPERTS_OUT, MLP_OUT, submodule
+from prune_core.model.transformers_parts import Conv1D
 from prune_core.schema.errors import UserError
 
 TOLERANCE = 1e-3
