@@ -84,10 +84,17 @@ class Recording:
             yield
 
 
-def record(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, keep_states: bool = True) -> Recording:
+def record(
+    model: PreTrainedModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    keep_states: bool = True,
+    heed: Callable[[], None] = lambda: None,
+) -> Recording:
     """Run the layers once over a batch (int64 [B, T] each; right padding) and record what each was given.
 
-    `keep_states` keeps all L+1 states, (L+1) B T D values; otherwise only state 0. Raises UserError if a layer does
+    `keep_states` keeps all L+1 states, (L+1) B T D values; otherwise only state 0. `heed` is called before each layer
+    and may raise. Raises UserError if a layer does
     not run exactly once.
     """
     layers = find_stack(model).layers
@@ -98,6 +105,7 @@ def record(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, ke
 
     def before(number: int) -> Callable[..., None]:
         def note(_layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            heed()
             given.append((number, args, named))
             if number == 0:
                 states.append((args[0] if args else named[STATES]).clone())

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from prune_core.cut.build import check_supported
-from prune_core.cut.preview import preview, sequence_losses
 from prune_core.cut.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
 from prune_core.cut.replacements.fit_plan import Curves, fit_plan
 from prune_core.data.calibration import Batch, calibration_batches
@@ -34,6 +33,7 @@ from prune_core.schema.plan import Plan, Replace
 from prune_core.schema.progress import Progress
 from prune_core.schema.reports import Preview
 from prune_core.schema.run import RunSpec
+from prune_core.search.cut_costs import CutCosts
 from prune_core.search.evidence import Search, regrouped, search_batch
 from prune_core.store import jobs
 from prune_core.store.files import read_json, write_text
@@ -48,21 +48,42 @@ KEEP_EVERY_S = 5.0
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
     """All similarities in one pass over the calibration text."""
     batches = calibrated(resident, spec.calibration)
-    return measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+    stats = measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+    progress.stage("getting ready for the first cut", 1)
+    cut_costs(resident, spec.calibration).prepare(progress)  # a person clicks next
+    return stats
 
 
-def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
-    """The planned model's loss via hooks; the donor's own losses are computed once per model and text.
+def preview_plan(
+    store: Store,
+    resident: Resident,
+    spec: PreviewSpec,
+    progress: Progress,
+    watch: Callable[[Preview], None] = lambda seen: None,
+) -> Preview:
+    """The planned model's loss on the loaded donor; `watch` sees it refined. What the donor computes below a cut is
+    kept with the model.
 
-    Replacements that are not fitted yet are fitted first.
+    Replacements that have not been fitted yet are fitted first.
     """
-    batches = calibrated(resident, spec.calibration)
-    loaded = resident.loaded
     weights = load_weights(fitted_file(store, resident, spec, progress))
-    donor_losses = resident.remember(
-        ("donor losses", spec.calibration), lambda: sequence_losses(loaded.model, batches, progress)
-    )
-    return preview(loaded, batches, spec.plan, donor_losses, progress, weights)
+    return cut_costs(resident, spec.calibration).preview(spec.plan, weights, progress, watch)
+
+
+def answer_click(store: Store, run_id: str, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:
+    """A preview whose estimates so far are kept for whoever watches."""
+
+    def show(seen: Preview) -> None:
+        if seen.is_estimate:
+            store.save_partial(run_id, seen)
+
+    return preview_plan(store, resident, spec, progress, show)
+
+
+def cut_costs(resident: Resident, calibration: Calibration) -> CutCosts:
+    """What the donor computed on the calibration text, kept with the model."""
+    batches = calibrated(resident, calibration)
+    return resident.remember(("cut costs", calibration), lambda: CutCosts(resident.loaded, batches))
 
 
 def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:

@@ -29,7 +29,9 @@ State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted
 
 @dataclass(frozen=True)
 class Job:
-    """A job's status. `eta_s` is the estimated time left in this stage in seconds, None while unknown."""
+    """A job's status. `eta_s` is the estimated time left in this stage in seconds, None while unknown; `ahead` is how
+    many jobs come before it. `withdrawn`: cancelled because nobody waits for the answer any more.
+    """
 
     id: str
     kind: str
@@ -41,3 +43,4 @@ class Job:
     eta_s: float | None = None
     error: str | None = None
     ahead: int = 0
+    withdrawn: bool = False

@@ -124,7 +124,8 @@ class Agreement:
 class Preview:
     """Mean next-token loss (nats per token) of the donor and of the planned model on the same calibration tokens.
 
-    `delta_stderr` is the standard error over sequences of the paired difference of losses.
+    `delta_stderr` is the standard error over sequences of the paired difference of losses. `tokens` were scored, of
+    `of_tokens` that the text has: fewer in an estimate that is still refined; 0 in results of version 0.1.
     """
 
     plan: Plan
@@ -133,3 +134,9 @@ class Preview:
     delta_stderr: float
     tokens: int
     seconds: float
+    of_tokens: int = 0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether some of the text was not scored yet."""
+        return self.tokens < self.of_tokens

@@ -61,16 +61,31 @@ class PlannedRuns:
 
     def each(self, plan: Plan, measure: Callable[[int, Recording, Tensor], T], count: int | None = None) -> list[T]:
         """`measure(number, recording, last states [B, T, D])` of each of the first `count` batches under `plan`."""
-        wanted, found = fates(plan), []
-        count = len(self.batches) if count is None else count
-        self._record(count)
-        with self._weights_of(wanted):
-            for number in range(count):
-                self._progress.advance(0)  # checks the cancel flag
+        return list(self.through(plan, measure, count))
+
+    def through(
+        self, plan: Plan, measure: Callable[[int, Recording, Tensor], T], count: int | None = None
+    ) -> Iterator[T]:
+        """As `each`, one after the other; between two the donor has its own weights."""
+        wanted = fates(plan)
+        for number in range(len(self.batches) if count is None else count):
+            self._record(number + 1)
+            self._progress.advance(0)  # heeds the cancel flag
+            with self._weights_of(wanted):
                 at, states = self._start(number, wanted)
-                rest = (layer for layer in range(at, len(wanted)) if wanted[layer] != REMOVED)
-                found.append(measure(number, self._recordings[number], self._recordings[number].run(states, rest)))
-        return found
+                rest = (self._heeding(layer) for layer in range(at, len(wanted)) if wanted[layer] != REMOVED)
+                result = measure(number, self._recordings[number], self._recordings[number].run(states, rest))
+            yield result
+
+    def report_to(self, progress: Progress) -> None:
+        """Have later runs tell `progress`, and stop when that says so."""
+        self._progress = progress
+
+    def layers_to_run(self, number: int, plan: Plan) -> int:
+        """How many layers `through` runs on batch `number` for this plan, the donor's own pass among them."""
+        wanted, recorded = fates(plan), number < len(self._recordings)
+        at = self._start(number, wanted)[0] if recorded else max(p for p in self._positions if p <= _first(wanted))
+        return sum(fate != REMOVED for fate in wanted[at:]) + (0 if recorded else len(wanted))
 
     def settle(self, plan: Plan) -> None:
         """Keep the states along `plan` beside the donor's, replacing those of the plan settled on before."""
@@ -87,11 +102,19 @@ class PlannedRuns:
         at = max(position for position in kept if position <= state)
         return self._recordings[number], self._recordings[number].run(kept[at], range(at, state))
 
+    def _heed(self) -> None:
+        """Stop here if the user has asked to."""
+        self._progress.advance(0)
+
+    def _heeding(self, layer: int) -> int:
+        self._heed()
+        return layer
+
     def _record(self, count: int) -> None:
         """Record the donor on the first `count` batches; to be called while it has its own weights."""
         for batch in self.batches[len(self._recordings) : count]:
             self._progress.advance(0)
-            recording = record(self._model, batch.input_ids, batch.attention_mask)
+            recording = record(self._model, batch.input_ids, batch.attention_mask, heed=self._heed)
             self._trunks[0].states.append({position: recording.states[position] for position in self._positions})
             self._recordings.append(replace(recording, states=()))
 
@@ -133,6 +156,11 @@ class PlannedRuns:
             for number, edit in changes.items():
                 restore.callback(swap_weights(self._layers[number], self._changed[edit]))
             yield
+
+
+def _first(wanted: tuple[Fate, ...]) -> int:
+    """The first layer that a plan changes."""
+    return next((place for place, fate in enumerate(wanted) if fate != KEPT), len(wanted))
 
 
 def _shared(one: tuple[Fate, ...], other: tuple[Fate, ...]) -> int:

@@ -37,6 +37,7 @@ CREATE TABLE jobs (
     eta_s REAL,
     error TEXT,
     cancel_asked REAL,
+    withdrawn INTEGER NOT NULL DEFAULT 0,  -- cancelled since nobody waits for it any more
     pid INTEGER,                      -- the process that runs it, or ran it last: its id and its start,
     started REAL,                     -- since ids are used again
     subject TEXT NOT NULL DEFAULT '', -- which model and text it is about
@@ -44,6 +45,11 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_waiting ON jobs (quick DESC, asked) WHERE state = 'queued';
 CREATE INDEX jobs_listed ON jobs (kind, subject, asked);
+CREATE TABLE askers (
+    job TEXT NOT NULL,
+    asker TEXT NOT NULL,              -- the session that waits for the answer; '' for one that always does
+    PRIMARY KEY (job, asker)
+) WITHOUT ROWID;
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     place TEXT NOT NULL,              -- 'runs' or 'trash'

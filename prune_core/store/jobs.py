@@ -33,7 +33,8 @@ INSERT INTO jobs (id, kind, state, quick, asked, subject, pid, started) VALUES (
 ON CONFLICT (id) DO UPDATE SET
     state = excluded.state, quick = excluded.quick, asked = excluded.asked, subject = excluded.subject,
     pid = excluded.pid, started = excluded.started,
-    stage = '', done = 0, total = 0, unit = 'steps', eta_s = NULL, error = NULL, cancel_asked = NULL
+    stage = '', done = 0, total = 0, unit = 'steps', eta_s = NULL, error = NULL, cancel_asked = NULL,
+    withdrawn = 0
 """
 AHEAD = """
 SELECT count(*) FROM jobs WHERE state = 'queued' AND (quick, -asked) > (?, -?) OR
@@ -62,12 +63,15 @@ def subject_of(spec: Spec) -> str:
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-def submit(store: Store, spec: Spec, run_id: str | None = None) -> str:
+def submit(store: Store, spec: Spec, run_id: str | None = None, asker: str = "") -> str:
     """Queue `spec` and return the job's id; a job that is done, running or waiting already is not queued again.
 
-    Starts the worker where none is, and wakes it.
+    Starts the worker where none is, and wakes it. `asker`: who may withdraw the question again.
     """
     run_id = run_id or job_id(spec)
+    standing = status(store, run_id)
+    if standing is None or standing.state not in FINISHED:
+        database.write(store.home, "INSERT OR IGNORE INTO askers (job, asker) VALUES (?, ?)", (run_id, asker))
     if _ask(store, spec, run_id, None, again=spec.answer == "anew"):
         port = spawning.ensure_worker(store.home)
         doorbell.ring(port)
@@ -113,6 +117,16 @@ def cancel(store: Store, run_id: str) -> None:
         database.write(store.home, running, (time.time(), run_id))
 
 
+def withdraw(store: Store, run_id: str, asker: str) -> None:
+    """Say that `asker` no longer waits for the answer; a job that nobody waits for is cancelled, and asked for again
+    as if it had never been."""
+    with database.transaction(store.home) as rows:
+        rows.execute("DELETE FROM askers WHERE job = ? AND asker = ?", (run_id, asker))
+        if rows.execute("SELECT 1 FROM askers WHERE job = ? LIMIT 1", (run_id,)).fetchone() is None:
+            rows.execute("UPDATE jobs SET withdrawn = 1 WHERE id = ? AND state IN ('queued', 'running')", (run_id,))
+            cancel(store, run_id)
+
+
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +141,7 @@ def standing(store: Store, row: Row) -> Job:
     job = Job(
         *(row["id"], row["kind"], row["state"], row["stage"], row["done"], row["total"], row["unit"]),
         *(row["eta_s"], row["error"]),
+        withdrawn=bool(row["withdrawn"]),
     )
     if job.state == "queued":
         ahead = database.read(store.home, AHEAD, (row["quick"], row["asked"]))[0][0]

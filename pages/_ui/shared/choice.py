@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages._ui.map.picking import after_click
 from pages._ui.shared.fit_view import how_it_went, replaced_preview
-from pages._ui.shared.job_panel import quick
+from pages._ui.shared.job_panel import bar, job_panel, so_far, try_again
 from pages._ui.shared.next_step import next_step
 from pages._ui.state import session
 from prune_core.schema.errors import UserError
@@ -15,8 +15,12 @@ from prune_core.schema.measures import LayerStats
 from prune_core.schema.plan import Block, Drop, Plan, Replace
 from prune_core.schema.reports import Preview
 from prune_core.schema.wording import capitalised, describe
+from prune_core.store import jobs
 
 MAP_PX, SIDE_PX = 740, 420
+TITLE = "Measuring the loss"
+LOOK_S = 0.25
+"""How often the estimate of a cut is drawn again."""
 
 
 def need_stats() -> LayerStats:
@@ -68,7 +72,7 @@ def preview_numbers(plan: Plan, curve: bool = False) -> Preview | None:
         st.caption("Choose layers to see at once what cutting them costs.")
         return None
     replaces = any(isinstance(edit, Replace) for edit in plan.edits)
-    seen = replaced_preview(plan) if replaces else _quick_preview(plan)
+    seen = replaced_preview(plan) if replaces else _live_preview(plan)
     if seen is not None:
         _numbers(seen)
     if replaces:
@@ -76,10 +80,32 @@ def preview_numbers(plan: Plan, curve: bool = False) -> Preview | None:
     return seen
 
 
-def _quick_preview(plan: Plan) -> Preview | None:
-    job = quick(session.workspace().preview_spec(plan), "Measuring the loss")
-    seen = session.store().result(job.id) if job.state == "done" else None
-    return seen if isinstance(seen, Preview) else None
+def _live_preview(plan: Plan) -> Preview | None:
+    """The measured preview; before it is there, an estimate that grows in place. The page does not wait for it."""
+    spec, store = session.workspace().preview_spec(plan), session.store()
+    job = session.ask_live(spec)
+    if job.state == "done":
+        seen = store.result(job.id)
+        return seen if isinstance(seen, Preview) else None
+    if job.state in jobs.STOPPED:
+        job_panel(job.id, TITLE)
+        try_again(spec)
+    else:
+        st.fragment(_growing, run_every=LOOK_S)(job.id)
+    return None
+
+
+def _growing(job_id: str) -> None:
+    store = session.store()
+    jobs.tend(store)
+    job = jobs.status(store, job_id)
+    if job is None or job.state in jobs.FINISHED:
+        st.rerun()
+        return
+    seen = so_far(job_id)
+    if isinstance(seen, Preview):
+        _numbers(seen)
+    bar(job, TITLE)
 
 
 def _numbers(seen: Preview) -> None:
@@ -88,9 +114,12 @@ def _numbers(seen: Preview) -> None:
     loss.metric("Loss (nats per token)", f"{seen.loss:.3f}", change, delta_color="inverse")
     ratio = f"{math.exp(seen.loss - seen.donor_loss):.2f} times the donor's"
     perplexity.metric("Perplexity", _perplexity(seen.loss), ratio, delta_color="off", delta_arrow="off")
+    on = f"On {seen.tokens:,} tokens"
+    if seen.is_estimate:
+        on = f"**Estimate** on {seen.tokens:,} of {seen.of_tokens:,} tokens"
     st.caption(
-        f"On {seen.tokens:,} tokens of the calibration text; the uncut model's loss is {seen.donor_loss:.3f}, its "
-        f"perplexity {_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
+        f"{on} of the calibration text; the uncut model's loss is {seen.donor_loss:.3f}, its perplexity "
+        f"{_perplexity(seen.donor_loss)}. ± is one standard error. Measured in {seen.seconds:.2f} s."
     )
 
 

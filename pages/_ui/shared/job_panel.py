@@ -61,14 +61,19 @@ def _watch(job_id: str, title: str, live: Callable[[], None]) -> None:
         st.rerun()
         return
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            share = min(job.done / job.total, 1.0) if job.total else 0.0
-            st.progress(share if job.state == "running" else 0.0, text=f"**{title}**: {_words(job)}")
-            if st.button("Cancel", key=f"cancel_{job_id}"):
-                jobs.cancel(session.store(), job_id)
+        bar(job, title)
         if job.ahead:
             _before(job_id)
         live()
+
+
+def bar(job: Job, title: str) -> None:
+    """How far an unfinished job is, and Cancel."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        share = min(job.done / job.total, 1.0) if job.total else 0.0
+        st.progress(share if job.state == "running" else 0.0, text=f"**{title}**: {_words(job)}")
+        if st.button("Cancel", key=f"cancel_{job.id}"):
+            jobs.cancel(session.store(), job.id)
 
 
 def _before(job_id: str) -> None:

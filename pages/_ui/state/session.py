@@ -19,6 +19,7 @@ from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import MeasureSpec, PreviewSpec, ReplaceSpec
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.job import Job, Spec
 from prune_core.schema.measures import EXTRA_MEASURES, LayerStats
 from prune_core.schema.plan import Plan
 from prune_core.schema.reports import Preview
@@ -157,6 +158,23 @@ def previews() -> list[Preview]:
 def _preview(text: str) -> Preview:
     """A preview from its JSON; a page asks for all of them at each rerun."""
     return from_json(Preview, json.loads(text))
+
+
+def ask_live(spec: Spec) -> Job:
+    """Ask a question that this session waits for; the one it waited for before is withdrawn, unless it is the same.
+
+    One that failed, or that the user cancelled, is not asked again by a mere rerun of the page.
+    """
+    job_id, before = jobs.job_id(spec), st.session_state.get("waits_for")
+    if before and before != job_id:
+        jobs.withdraw(store(), before, st.session_state["workspace_name"])
+    st.session_state["waits_for"] = job_id
+    job = jobs.status(store(), job_id)
+    if job is None or job.withdrawn or job.state not in jobs.FINISHED:
+        jobs.submit(store(), spec, asker=st.session_state["workspace_name"])
+        job = jobs.status(store(), job_id)
+    assert job is not None  # it was asked a moment ago
+    return job
 
 
 def put(key: str, value: object) -> None:
