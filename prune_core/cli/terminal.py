@@ -3,14 +3,14 @@
 import sys
 from math import isfinite
 
-from prune_core.measure.correlation import agreements
+from prune_core.measure.correlation import correlations
 from prune_core.methods import METHODS, Method, settings_of
 from prune_core.pipeline.specs import PlanResult
 from prune_core.schema.drop_map import DropMap, least_damage
 from prune_core.schema.inputs import ModelInfo
 from prune_core.schema.job import Job
 from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
-from prune_core.schema.reports import Agreement, Metric, Preview
+from prune_core.schema.reports import Agreement, Metric, Preview, paired
 from prune_core.schema.run import RunResult
 from prune_core.schema.skill_map import SkillMap
 from prune_core.schema.skill_words import block_name, readings, skill_name
@@ -77,7 +77,7 @@ def show_drops(drops: DropMap, stats: LayerStats) -> None:
         words = f"{cost:+.4f}{_spread(drops.delta_stderr[cell])}  KL {drops.divergence[cell]:.4f}"
         print(f"  {len(block):3}  {named(block.layers):18} {words}")
     print("\nDoes similarity tell what a cut costs? Rank correlation: over all blocks, within blocks of one size")
-    for found in agreements(stats, drops):
+    for found in correlations(stats, drops):
         print(f"  {measure(found.measure).label:30} {found.overall:+.3f}  {found.within:+.3f}")
 
 
@@ -132,9 +132,7 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
 def show_comparison(result: RunResult) -> None:
     """Before and after, a line a metric; what is left of each skill; what each model wrote."""
     print(f"{'± is one standard error':46} {'donor':>24} {'pruned':>24}")
-    donor = {(m.task, m.name): m for m in result.donor.metrics}
-    for metric in result.pruned.metrics:
-        before = donor.get((metric.task, metric.name))
+    for before, metric in paired(result.donor.metrics, result.pruned.metrics):
         values = f"{metric_in_words(before) if before else '-':>24} {metric_in_words(metric):>24}"
         print(f"{_title(metric):46} {values}  {metric.note}".rstrip())
     if result.agreement is not None:

@@ -10,14 +10,14 @@ from prune_core.schema.fit import NETWORKS, place_of
 from prune_core.schema.plan import Drop, DropPart, Edit, Merge, Plan, Replace
 
 Fitted = Mapping[str, Tensor]
-"""What was fitted for a plan's Replace edits, by `key(edit)` + the name inside; prune_core/replacements makes it."""
+"""What was fitted for a plan's Replace edits, by `key(edit)` + the name inside; replacements/ makes it."""
 
 NOTHING: Fitted = {}
 
 
 def key(edit: Replace) -> str:
     """What the names of an edit's tensors begin with in `Fitted`: "8-12.layer."."""
-    return f"{edit.block.start}-{edit.block.stop}.{edit.by}."
+    return f"{edit.block.key}.{edit.by}."
 
 
 def changed_weights(plan: Plan, layers: nn.ModuleList, fitted: Fitted = NOTHING) -> dict[int, dict[str, Tensor]]:

@@ -10,7 +10,6 @@
     choices.py      the same tasks answered again and again, item by item, for maps of skills
     generate.py     text, one token at a time
     departure.py    the donor's text scored by both models, token by token
-    forward.py      how all of them call a model: context limit, last logits only
 
 Everything returns `Metric`s that carry their unit, standard error and settings. Nothing here changes a model.
 """

@@ -1,6 +1,6 @@
 """What may take a block's place, and how it is fitted. Literal tables and settings; no torch.
 
-The networks themselves are in prune_core/replacements/.
+The networks themselves are in prune_core/cut/replacements/.
 """
 
 from dataclasses import dataclass
@@ -98,8 +98,8 @@ def changed_layer(name: str, start: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, patches nothing, and trained
-    networks all but `ridge`.
+    """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, LinearPatch nothing, and
+    trained networks all but `ridge`.
 
     ridge: what is added to the diagonal of a linear map's normal equations, as a share of its mean; it pulls the map
         towards doing nothing, which is what dropping the block does. None tries several, the plain cut among them, and

@@ -9,7 +9,7 @@ import torch
 from prune_core.cut.preview import planned, sequence_losses
 from prune_core.data.batches import Batch
 from prune_core.measure import drop_map
-from prune_core.measure.correlation import agreements, average_ranks, spearman
+from prune_core.measure.correlation import average_ranks, correlations, spearman
 from prune_core.schema.drop_map import DropMap, block_cells, damage_csv, least_damage
 from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.measures import LayerStats
@@ -180,7 +180,7 @@ def made_up(damage: np.ndarray) -> DropMap:
     return DropMap(layers, np.arange(2), nll, nll, np.ones(2), np.ones(2, dtype=np.int64), 2)
 
 
-def test_agreement_overall_and_within_sizes():
+def test_correlation_overall_and_within_sizes():
     rng = np.random.default_rng(0)
     damage = np.triu(rng.random((9, 9)), 1)
     damage = damage + damage.T
@@ -188,12 +188,12 @@ def test_agreement_overall_and_within_sizes():
     size = np.abs(np.subtract.outer(np.arange(9), np.arange(9)))
     values = {"cosine": 1 - damage, "angular": damage, "cka": 1.0 / (1 + size)}
     stats = LayerStats(8, values, {}, 2, 2)
-    found = {a.measure: a for a in agreements(stats, made_up(damage))}
+    found = {a.measure: a for a in correlations(stats, made_up(damage))}
     assert found["cosine"].overall == pytest.approx(1) and found["angular"].within == pytest.approx(1)
     assert np.isnan(found["cka"].by_size).all() and np.isnan(found["cka"].within)  # knows the size only
     assert np.isnan(found["cosine"].by_size[[0, 6, 7]][0]) and found["cosine"].by_size[5] == pytest.approx(1)
     with pytest.raises(UserError, match="same model"):
-        agreements(stats, made_up(damage[:6, :6]))
+        correlations(stats, made_up(damage[:6, :6]))
 
 
 def test_csv_has_every_block_but_the_whole_model():

@@ -1,7 +1,6 @@
 """The pages by themselves, fed from a store that holds finished answers: no worker runs here."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,12 +35,6 @@ def keep(store: Store, spec, result) -> None:
     store.save_spec(job_id, spec)
     store.save_result(job_id, result)
     store.save_job(Job(job_id, spec.kind, "done"))
-
-
-@pytest.fixture(autouse=True)
-def navigation(monkeypatch):
-    """AppTest forgets at every run that app.py navigates, which a server learns once: each run would start twice."""
-    monkeypatch.setattr("pages._ui.state.session.PagesManager", SimpleNamespace(uses_pages_directory=False))
 
 
 @pytest.fixture

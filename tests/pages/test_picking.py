@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from pages._ui.map.picking import after_click, blocks_of, cut_layers, split
 from pages._ui.plan.replace_panel import replaced_plan
 from pages._ui.redundancy.slm_groups import windows
-from pages._ui.shared.sources import linked
+from pages._ui.shared.paper_links import linked
 from prune_core.methods import METHODS
 from prune_core.schema.errors import UserError
 from prune_core.schema.fit import NETWORKS, Fit
@@ -94,7 +94,7 @@ def test_a_network_for_a_single_layer_is_refused_and_parts_stay():
     assert plan.edits == (half, Replace(Block(9, 11), "layer"))
 
 
-def test_the_patches_of_a_merge_hold_the_layer_that_stays():
+def test_the_groups_of_a_merge_hold_the_layer_that_stays():
     assert windows(MERGED) == [Block(1, 3), Block(8, 11)]
 
 

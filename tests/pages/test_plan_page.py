@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pages._ui.figures.fit_curves import ridge_curves, training_curves
-from pages._ui.plan.method_table import agreement_words
+from pages._ui.plan.method_table import shared_layers
 from pages._ui.shared.fit_view import gave_way
 from pages._ui.state.session import Workspace
 from prune_core.methods import METHODS, Measured, method_named
@@ -77,9 +77,9 @@ def test_methods_are_compared_by_loss_and_a_stopped_one_says_why_and_can_be_trie
 
 def test_who_agrees_on_which_layer():
     plans = {"a": drop_plan(8, [2, 3]), "b": drop_plan(8, [3, 4]), "c": drop_plan(8, [3, 6])}
-    assert agreement_words(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
-    assert agreement_words({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
-    halves = agreement_words(plans | {"d": Plan(8, (DropPart("attention", (5,)),))})
+    assert shared_layers(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
+    assert shared_layers({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
+    halves = shared_layers(plans | {"d": Plan(8, (DropPart("attention", (5,)),))})
     assert "by 1: layers 2, 4, 6. These are whole layers" in halves and "counts half" in halves
 
 

@@ -1,4 +1,4 @@
-"""What the model and redundancy pages offer beside the map: the extra measure, patches, measured sets of blocks."""
+"""What the model and redundancy pages offer beside the map: the extra measure, groups, measured sets of blocks."""
 
 import json
 from dataclasses import replace
@@ -118,31 +118,31 @@ def test_a_workspace_from_before_the_measure_is_readable(store):
     assert "Drop layer 10 (1 of 16)" in words(page("redundancy"))
 
 
-# --- patches --------------------------------------------------------------------------------------------------------
+# --- groups --------------------------------------------------------------------------------------------------------
 
 
 def on_cka(store):
     app = page("redundancy")
     app.segmented_control(key="measure").set_value("cka").run()
-    app.toggle(key="patches_on").set_value(True).run()
+    app.toggle(key="groups_on").set_value(True).run()
     assert not app.exception
     return app
 
 
-def test_patches_are_offered_where_they_were_not_searched_for(store):
+def test_groups_are_offered_where_they_were_not_searched_for(store):
     app = on_cka(store)
-    assert any(button.label == "Find the patches with SLM" for button in app.button)
+    assert any(button.label == "Find the groups with SLM" for button in app.button)
     assert "https://arxiv.org/abs/2502.19159" in words(app)
     app.segmented_control(key="measure").set_value("cosine").run()
-    assert not any(button.label == "Find the patches with SLM" for button in app.button)
+    assert not any(button.label == "Find the groups with SLM" for button in app.button)
 
 
-def test_patches_of_a_kept_search_are_named_with_its_settings(store):
+def test_groups_of_a_kept_search_are_named_with_its_settings(store):
     plan = Plan(LAYERS, (Merge(11, (12, 13)), Merge(3, (4,))), "slm")
     keep(store, PlanSpec(*NOW, SlidingLayerMerging().at_budget(), 4), PlanResult(plan, (), 9, 2, 1.0))
     said = words(on_cka(store))
     assert "4 layers to remove, rule rdsc, on 10 texts" in said
-    assert "Its patches: layers 3 to 4; layers 11 to 13." in said
+    assert "Its groups: layers 3 to 4; layers 11 to 13." in said
 
 
 # --- sets of blocks -------------------------------------------------------------------------------------------------

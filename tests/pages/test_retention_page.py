@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages._ui.figures import before_after
 from pages._ui.figures.retention import retention
-from pages._ui.shared.comparison import comparison_table
+from pages._ui.shared.before_after_view import comparison_table
 from pages._ui.shared.forms import prompts_from, prompts_text
 from pages._ui.shared.retention_view import agreement_table, retention_table, verdicts
 from pages._ui.shared.theme import DARK, LIGHT

@@ -6,7 +6,6 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -31,12 +30,6 @@ from tests.fixtures.stored import keep_run, result, run_spec
 
 ROOT = Path(__file__).parents[2]
 THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
-
-
-@pytest.fixture(autouse=True)
-def navigation(monkeypatch):
-    """As in test_pages.py: a server learns once that app.py navigates, AppTest at every run."""
-    monkeypatch.setattr("pages._ui.state.session.PagesManager", SimpleNamespace(uses_pages_directory=False))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.shared.where import of_the_demo
+from pages._ui.shared.model_and_text import of_the_demo
 from pages._ui.state.session import Workspace
 from prune_core.pipeline.specs import InspectSpec, MeasureSpec
 from prune_core.schema.evaluation import Evaluation

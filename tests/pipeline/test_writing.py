@@ -17,7 +17,7 @@ from prune_core.pipeline.house import open_store
 from prune_core.pipeline.residents import Residents
 from prune_core.pipeline.runner import runner
 from prune_core.pipeline.specs import TextSpec
-from prune_core.schema.continuations import Departure, TextPair, Texts, agreement, departure_words, mean_kl
+from prune_core.schema.continuations import Departure, TextPair, Texts, departure_words, mean_kl, same_top_share
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
@@ -170,7 +170,7 @@ def test_tokens_are_scored_by_both_models_as_one_by_one():
         assert token.text == name(tokenizer, written[place])
         assert token.donor_top == name(tokenizer, int(p.argmax()))
     pair = TextPair("", tokens=scored)
-    assert agreement(pair) == np.mean([token.agrees for token in scored])
+    assert same_top_share(pair) == np.mean([token.agrees for token in scored])
     assert mean_kl(pair) == pytest.approx(np.mean([token.kl for token in scored]))
     assert scored_tokens(tokenizer, ids, [], *(log_probabilities(model, ids, []),) * 2) == ()
 

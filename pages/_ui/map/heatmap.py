@@ -1,7 +1,7 @@
 """The clickable similarity map: one Streamlit component that draws a Plotly figure and reports what the user chose.
 
 Streamlit's own chart reports no selections on a heat map (streamlit#8760), hence this. plotly.js is the copy inside
-the plotly package, sent once a browser tab. Mouse: a click chooses a cell, a drag the patch of a box, a double-click
+the plotly package, sent once a browser tab. Mouse: a click chooses a cell, a drag the block of a box, a double-click
 clears. Keyboard: arrows, Shift+arrows, Enter, Escape, Delete.
 """
 
@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v2 import component
 
-from pages._ui.figures.similarity_map import chosen_shapes, passing_shapes, patch_shapes
+from pages._ui.figures.similarity_map import chosen_shapes, group_shapes, passing_shapes
 from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Block
 
@@ -29,7 +29,7 @@ _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescript
 <div class="ls-map-line" aria-live="polite"></div>
 <div class="ls-map-key"><span class="ls-map-chosen" hidden>chosen block</span>
 <span class="ls-map-passing" hidden>passes the threshold</span>
-<span class="ls-map-patches" hidden>patch of sliding layer merging</span></div></div>"""
+<span class="ls-map-groups" hidden>group of sliding layer merging</span></div></div>"""
 
 _map = component(
     "layerscope_map",
@@ -50,13 +50,13 @@ def heatmap(
     on_clear: Callable[[], None],
     chosen: Sequence[Block] = (),
     passing: np.ndarray | None = None,
-    patches: Sequence[Block] = (),
+    groups: Sequence[Block] = (),
     label: str = "Similarity of all pairs of states",
 ) -> None:
     """Draw `figure` (of `figures.similarity_map`) with the `chosen` blocks and the `passing` cells outlined.
 
     on_choose, on_clear: called once a user's action, before the script reruns, so the script's body already sees the
-    new choice. passing: bool [L+1, L+1]. patches: blocks whose states [start, stop] are outlined as a square.
+    new choice. passing: bool [L+1, L+1]. groups: blocks whose states [start, stop] are outlined as a square.
     label: what a screen reader calls the map.
     """
     text = str(figure.to_json())
@@ -85,12 +85,12 @@ def heatmap(
             "version": version,
             "shapes": [
                 *passing_shapes(passing),
-                *patch_shapes(patches, num_layers + 1),
+                *group_shapes(groups, num_layers + 1),
                 *chosen_shapes(chosen, num_layers + 1),
             ],
             "marks": [
                 name
-                for name, shown in (("chosen", chosen), ("passing", passing is not None), ("patches", patches))
+                for name, shown in (("chosen", chosen), ("passing", passing is not None), ("groups", groups))
                 if shown
             ],
             "label": label,

@@ -1,10 +1,10 @@
-"""The patches that sliding layer merging (SLM) finds: runs of layers whose outputs stay alike, merged into one each."""
+"""The groups that sliding layer merging (SLM) finds: runs of layers whose outputs stay alike, merged into one each."""
 
 import streamlit as st
 
 from pages._ui.shared.job_panel import asked
 from pages._ui.shared.method_form import budget_form, settings_form
-from pages._ui.shared.sources import linked
+from pages._ui.shared.paper_links import linked
 from pages._ui.state import session
 from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.pipeline.specs import PlanResult, PlanSpec
@@ -13,12 +13,12 @@ from prune_core.schema.plan import Block, Merge, Plan
 from prune_core.schema.wording import counted, ranges
 
 ON_MAPS = ("cka", "cka_rbf")
-"""SLM's paper sees the patches on maps of CKA."""
+"""SLM's paper sees the groups on maps of CKA."""
 
 
-def patches_tool(num_layers: int) -> list[Block]:
+def groups_tool(num_layers: int) -> list[Block]:
     """Outline what SLM merges at the settings here, which are the Plan page's too; its search runs when asked for."""
-    if not st.toggle("Outline the patches of sliding layer merging (SLM)", key=session.seed("patches_on", False)):
+    if not st.toggle("Outline the groups of sliding layer merging (SLM)", key=session.seed("groups_on", False)):
         return []
     try:
         with st.expander("Settings of sliding layer merging"):
@@ -29,15 +29,15 @@ def patches_tool(num_layers: int) -> list[Block]:
         return []
     now = session.workspace()
     spec = PlanSpec(now.model, now.calibration, method, budget)
-    result = asked(spec, "Find the patches with SLM", "Sliding layer merging")
+    result = asked(spec, "Find the groups with SLM", "Sliding layer merging")
     source = f"Sliding layer merging, {linked(SlidingLayerMerging.source)}"
     if not isinstance(result, PlanResult):
-        st.caption(f"{source}, grows windows of layers on the model itself; its windows are the patches.")
+        st.caption(f"{source}, grows windows of layers on the model itself; its windows are the groups.")
         return []
     found = windows(result.plan)
     layers = "; ".join(f"layers {ranges(window.layers)}" for window in found) or "none"
     st.caption(
-        f"{source}: {_conditions(method, budget)}, on {counted(method.samples, 'text')}. Its patches: {layers}. "
+        f"{source}: {_conditions(method, budget)}, on {counted(method.samples, 'text')}. Its groups: {layers}. "
         "Each outline holds the outputs of the layers that it merges into one."
     )
     return [Block(window.start + 1, window.stop) for window in found]

@@ -1,14 +1,15 @@
-"""Networks that take a block's place, and how they are fitted to the donor (fitting.py names them all).
+"""Networks that take a block's place, and how they are fitted to the donor (schema/fit.py names them all).
 
-linear.py is ReplaceMe, patch.py LinearPatch, networks.py and training.py LLM-Streamline. block_run.py runs the donor up
-to the end of a block; projections.py knows where MLPs and attention write. All give tensors by name, which files.py
-keeps and transform/edits.py puts in place, for the preview and for the built model alike.
+linear.py is ReplaceMe, linear_patch.py LinearPatch, networks.py and training.py LLM-Streamline. forward/block_run.py
+runs the donor up to the end of a block; projections.py knows where MLPs and attention write. All give tensors by name,
+which fitted_file.py keeps and cut/edits.py puts in place, for the preview and for the built model alike.
 """
 
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from prune_core.cut.edits import key
 from prune_core.cut.replacements.curve import Point, Watch, unwatched
 from prune_core.cut.replacements.linear import fit_linear
 from prune_core.cut.replacements.linear_patch import fit_patch
@@ -23,7 +24,7 @@ from prune_core.schema.plan import Plan, Replace
 from prune_core.schema.progress import Progress, Silent
 
 Curves = dict[str, list[Point]]
-"""How fitting went, by the block's "start-stop": of trained networks step by step, of linear maps ridge by ridge."""
+"""How fitting went, by the key of the block: of trained networks step by step, of linear maps ridge by ridge."""
 
 
 def fit_plan(
@@ -35,21 +36,21 @@ def fit_plan(
 ) -> tuple[dict[str, Tensor], Curves]:
     """Fit every Replace edit of `plan` on the donor's own states, whatever the plan's other edits are.
 
-    Returns the tensors, by the names that transform/edits.py looks for ("8-12.layer.mlp.up_proj.weight"), and the
+    Returns the tensors, by the names that cut/edits.py looks for ("8-12.layer.mlp.up_proj.weight"), and the
     curves; `watch` sees the curves growing. Same inputs, same tensors.
     """
     tensors: dict[str, Tensor] = {}
     curves: Curves = {}
     for edit in plan.edits:
         if isinstance(edit, Replace):
-            name = f"{edit.block.start}-{edit.block.stop}"
+            name = edit.block.key
 
             def grown(points: Sequence[Point], name: str = name) -> None:
                 curves[name] = list(points)
                 watch(curves)
 
             found = fit(loaded, batches, edit, progress or Silent(), grown)
-            tensors |= {f"{name}.{edit.by}.{path}": tensor for path, tensor in found.items()}
+            tensors |= {f"{key(edit)}{path}": tensor for path, tensor in found.items()}
     return tensors, curves
 
 

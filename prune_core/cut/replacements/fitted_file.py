@@ -1,6 +1,5 @@
 """What was fitted as one safetensors file, weights and curves together, written whole or not at all."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from prune_core.cut.replacements.fit_plan import Curves
+from prune_core.store.files import whole
 
 REPLACEMENT = "replacement.safetensors"
 CURVE = "curve."
@@ -17,16 +17,10 @@ CURVE = "curve."
 
 def save_fitted(file: Path, weights: dict[str, Tensor], curves: Curves) -> None:
     """Write `file`, and its folder where there is none."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     tensors |= {f"{CURVE}{name}": torch.from_numpy(curve) for name, curve in curve_arrays(curves).items()}
-    unfinished = file.with_name(f".{file.name}-{os.getpid()}")
-    try:
+    with whole(file) as unfinished:
         save_file(tensors, unfinished)
-        os.replace(unfinished, file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def load_weights(file: Path | None) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from pages._ui.shared.plain import plain
 from pages._ui.shared.retention_view import show_agreement, show_retention, show_summary
 from pages._ui.shared.text_cards import shared_words, text_cards
 from pages._ui.state import session
-from prune_core.schema.reports import Metric, Report
+from prune_core.schema.reports import Metric, Report, paired
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.wording import (
     bytes_in_words,
@@ -21,9 +21,9 @@ from prune_core.schema.wording import (
 )
 from prune_core.store.catalogue import Entry
 
-PAIRED = {"decode": "decode speed-up", "prefill": "prefill speed-up"}
+SPEED_UPS = {"decode": "decode speed-up", "prefill": "prefill speed-up"}
 """Speeds, and the figure that says how they changed."""
-PAIRED_WORDS = (
+SPEED_UP_WORDS = (
     "A speed-up is the median of the ratios within each round, where both models ran in turn; speeds are medians of "
     "each model by itself, so their ratio can differ."
 )
@@ -53,8 +53,8 @@ def show_figures(result: RunResult) -> None:
     st.plotly_chart(picture, theme=None, width="stretch", key="before_after")
     table = comparison_table(result.donor, result.pruned)
     st.dataframe(table, hide_index=True, width="stretch", height="content", key="table")
-    if any(metric.name in PAIRED.values() for metric in result.pruned.metrics):
-        st.caption(PAIRED_WORDS)
+    if any(metric.name in SPEED_UPS.values() for metric in result.pruned.metrics):
+        st.caption(SPEED_UP_WORDS)
 
 
 def show_texts(result: RunResult) -> None:
@@ -67,20 +67,22 @@ def show_texts(result: RunResult) -> None:
 
 def comparison_table(donor: Report, pruned: Report) -> pd.DataFrame:
     """One row a metric: what it is, before, after, change, chance level and how it was measured."""
-    before = {(m.task, m.name): m for m in donor.metrics}
-    ratios = {(m.task, m.name): m for m in pruned.metrics if m.name in PAIRED.values()}
+    ratios = {(m.task, m.name): m for m in pruned.metrics if m.name in SPEED_UPS.values()}
     return pd.DataFrame(
-        [_row(before.get((m.task, m.name)), m, ratios.get((m.task, PAIRED.get(m.name, "")))) for m in pruned.metrics]
+        [
+            _row(before, after, ratios.get((after.task, SPEED_UPS.get(after.name, ""))))
+            for before, after in paired(donor.metrics, pruned.metrics)
+        ]
     )
 
 
-def _row(before: Metric | None, after: Metric, paired: Metric | None) -> dict[str, str]:
+def _row(before: Metric | None, after: Metric, ratio: Metric | None) -> dict[str, str]:
     return {
         "On": after.task,
         "Metric": after.name + (" ↑" if after.higher_is_better else " ↓"),
         "Donor": metric_in_words(before) if before else "",
         "Pruned": metric_in_words(after),
-        "Change": metric_in_words(paired) if paired else _change(before, after) if before else "",
+        "Change": metric_in_words(ratio) if ratio else _change(before, after) if before else "",
         "Chance": f"{100 * after.chance:.0f}%" if after.chance is not None else "",
         "Items": f"{after.samples:,}" if after.samples else "",
         "How measured": after.note,
