@@ -23,9 +23,11 @@ PREVIEW = Preview(drop_plan(4, (1,)), 1.0, 1.5, 0.1, 100, 0.2)
 SLOW_WORKER = """
 import sys, time
 from pathlib import Path
-from prune_core import worker
-from prune_core.store import Store
-from prune_core.types import Preview, UserError, drop_plan
+from prune_core.pipeline.house import open_store
+from prune_core.schema.errors import UserError
+from prune_core.schema.plan import drop_plan
+from prune_core.schema.reports import Preview
+from prune_core.store import worker
 
 def run(run_id, spec, progress):
     if spec.calibration.source == "bad":
@@ -40,7 +42,7 @@ def run(run_id, spec, progress):
         progress.advance()
     return Preview(drop_plan(4, (1,)), 1.0, 1.5, 0.1, 100, 0.2)
 
-worker.serve(Store(Path(sys.argv[1])), lambda: run)
+worker.serve(open_store(Path(sys.argv[1])), lambda: run)
 """
 
 
