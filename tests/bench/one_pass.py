@@ -1,4 +1,4 @@
-"""python -m tests.bench.measure: what measuring all layers costs, in F, one bare forward pass over the same tokens.
+"""python -m tests.bench.one_pass: what measuring all layers costs, in F, one bare forward pass over the same tokens.
 
 F is the base model over the same passes: no logits, no cache. The parts run in turns, round after round, so that a busy
 machine slows all alike; a ratio is the median over rounds. Where other work shares the cores, processor time with

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages._ui.figures.fit_curves import ridge_curves, training_curves
 from pages._ui.plan.method_table import shared_layers
 from pages._ui.shared.fit_view import gave_way
 from pages._ui.state.session import Workspace
@@ -22,13 +21,10 @@ from prune_core.schema.serial import dumps
 from prune_core.schema.wording import describe
 from prune_core.store import jobs
 from prune_core.store.files import write_text
-from tests.pages.synthetic import synthetic
-from tests.pages.test_pages import LAYERS, keep, maps, navigation, page, store, words
-
-__all__ = ["maps", "navigation", "store"]  # fixtures
+from tests.pages.finished import LAYERS, keep, maps, page, words
+from tests.pages.synthetic import CURVE, synthetic
 
 NOW = ModelRef(), Calibration()
-CURVE = np.array([[0, np.nan, 0.7], [10, 0.6, 0.5], [20, 0.5, 0.4]])
 
 
 def choose(store, plan: Plan) -> None:
@@ -173,27 +169,6 @@ def test_a_cancelled_training_can_be_tried_again(store):
     app = page("plan")
     assert "The replacement was cancelled" in words(app)
     assert any(button.label == "Try again" for button in app.button)
-
-
-def test_training_curves_say_what_one_means():
-    figure = training_curves({"9-13": CURVE}, Fit(steps=20))
-    held_back, taught = figure.data
-    assert list(held_back.y) == [0.7, 0.5, 0.4] and list(taught.x) == [0, 10, 20]
-    assert figure.layout.yaxis.title.text == "error (1 = block dropped)"
-    assert figure.layout.annotations[0].text == "block dropped"
-    mixed = training_curves({"9-13": CURVE, "2-4": CURVE}, Fit(steps=20, lm_weight=0.5))
-    assert [trace.name for trace in mixed.data][::2] == [
-        "layers 2 to 3, held-back text",
-        "layers 9 to 12, held-back text",
-    ]
-    assert not mixed.layout.annotations
-
-
-def test_the_ridge_that_was_kept_stands_out_and_the_plain_cut_is_named():
-    curve = np.array([[np.inf, np.nan, 1.5], [0.1, np.nan, 1.4], [10, np.nan, 1.6]])
-    (line,) = ridge_curves({"9-13": curve}).data
-    assert list(line.x) == ["0.1", "10", "plain cut"] and list(line.y) == [1.4, 1.6, 1.5]
-    assert line.marker.size[0] > line.marker.size[1]
 
 
 def test_a_job_that_ends_while_the_page_is_drawn_is_shown_at_once(store, monkeypatch):

@@ -17,9 +17,7 @@ from prune_core.schema.serial import dumps
 from prune_core.search.block_sets import best_sets
 from prune_core.store import jobs
 from prune_core.store.files import write_text
-from tests.pages.test_pages import LAYERS, gesture, keep, maps, navigation, page, store, words
-
-__all__ = ["maps", "navigation", "store"]  # fixtures
+from tests.pages.finished import LAYERS, gesture, keep, maps, page, words
 
 NOW = ModelRef(), Calibration()
 RBF = MeasureSpec(*NOW, extras=("cka_rbf",))

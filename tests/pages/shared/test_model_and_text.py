@@ -14,9 +14,7 @@ from prune_core.store import jobs
 from prune_core.store.catalogue import About, say
 from prune_core.store.files import write_text
 from tests.fixtures.stored import keep_run, run_spec
-from tests.pages.test_pages import LAYERS, ROOT, keep, maps, navigation, page, store, words
-
-__all__ = ["navigation", "store"]  # fixtures
+from tests.pages.finished import LAYERS, ROOT, keep, maps, page, words
 
 MINE = ModelRef("owner/mine_2")
 INFO = ModelInfo(ModelRef(), "llama", LAYERS, 64, 256, 512, 10**6, 4 * 10**6, "float32", "float32", "cpu", 10**9)

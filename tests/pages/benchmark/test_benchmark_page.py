@@ -1,42 +1,18 @@
 """The benchmark page's sections, fed from a store that holds finished answers, and their figures."""
 
-import numpy as np
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.figures.departure import departure
-from pages._ui.figures.skill_map import skill_map
-from pages._ui.shared.theme import DARK, LIGHT
 from pages._ui.state.session import Workspace
 from prune_core.pipeline.specs import SkillMapSpec, TextSpec
-from prune_core.schema.continuations import Departure, TextPair, Texts, Token
+from prune_core.schema.continuations import Texts
 from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
-from prune_core.schema.skill_map import Skill, SkillMap
+from prune_core.schema.skill_map import SkillMap
 from prune_core.store import jobs
 from prune_core.store.store import Store
-from tests.pages.test_pages import LAYERS, ROOT, keep, maps, navigation, store, words
-
-__all__ = ["maps", "navigation", "store"]  # fixtures
-
-TOKENS = (
-    Token(" The", 0.9, 0.8, " The", " The", True, 0.02),
-    Token(" <b>&", 0.6, 0.1, " <b>&", " *mill*", False, 0.7),
-)
-PAIR = TextPair("Once", " The <b>&", " The *mill*", 4, Departure(1, " <b>&", " *mill*"), TOKENS, True)
-
-
-def skills(measured: int = LAYERS, size: int = 1, metrics: tuple[str, ...] = ("acc",)) -> SkillMap:
-    """Made up: layer 0 costs everything, and the first skill needs layer 3 too."""
-    items, count = 40, LAYERS - size + 1
-    named = [Skill(task, metric, items, 0.25) for task in ("demo_sums", "demo_facts") for metric in metrics]
-    right = np.ones((min(measured, count), items * len(named)))
-    right[0] = 0
-    right[3:4, :30] = 0
-    return SkillMap(
-        LAYERS, size, tuple(named), np.arange(len(right)), right, np.ones(items * len(named)), count, "lm-eval, 0-shot"
-    )
+from tests.pages.finished import LAYERS, ROOT, keep, words
+from tests.pages.synthetic import PAIR, skills
 
 
 def section(name: str) -> AppTest:
@@ -114,38 +90,3 @@ def test_texts_are_shown_side_by_side_as_they_are(store):
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_the_map_of_skills(palette):
-    figure = skill_map(skills(measured=5), (2, 3, 9), palette)
-    heat, squares = figure.data
-    z, marks = np.array(heat.z, dtype=float), np.array(heat.text)
-    assert z.shape == (3, LAYERS)  # the mean of skills on top
-    assert z[:, 0].tolist() == [-100, -100, -100] and z[1, 3] == pytest.approx(-75) and z[0, 3] == pytest.approx(-37.5)
-    assert np.isnan(z[:, 5:]).all() and heat.zmin == -heat.zmax == -100
-    assert marks[1].tolist() == ["−100", "·", "·", "−75", "·"] + [""] * 11
-    assert len(squares.x) == 3 * 5 and squares.customdata[3][0] == 3
-    assert "sums without layer 3<br>25.0% of 40 items right (donor 100.0%, chance 25%)<br>change -75.0 ±" in (
-        "\n".join(squares.text)
-    )
-    assert "no clear change" in squares.text[1]
-    assert {(shape.x0, shape.x1) for shape in figure.layout.shapes} == {(1.5, 3.5), (8.5, 9.5)}
-
-
-def test_the_map_of_blocks():
-    figure = skill_map(skills(size=3), (4, 5, 6, 7), LIGHT)
-    assert np.array(figure.data[0].z).shape == (3, LAYERS - 2)
-    assert {(shape.x0, shape.x1) for shape in figure.layout.shapes} == {(3.5, 5.5)}  # [4, 7) and [5, 8)
-    assert "without layers 3 to 5" in "\n".join(figure.data[1].text)
-
-
-def test_the_departure_takes_no_text_for_html():
-    figure = departure(PAIR, LIGHT)
-    links, donor, pruned, same, other = figure.data
-    assert list(links.y) == [0.9, 0.8, None, 0.6, 0.1, None]
-    assert list(donor.y) == [0.9, 0.6] and list(pruned.y) == [0.8, 0.1]
-    assert list(same.y) == [0.02, None] and list(other.y) == [None, 0.7]
-    assert "&lt;b&gt;&amp;" in donor.text[1] and "<b>" not in donor.text[1]
-    assert list(figure.layout.xaxis2.ticktext) == ["The", "&lt;b&gt;&amp;"]
-    assert figure.layout.shapes[0].x0 == 1.5

@@ -11,7 +11,7 @@ from pages._ui.map.heatmap import block_of, unseen
 from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Block
 
-APP = Path(__file__).parents[1] / "e2e" / "heatmap_app.py"
+APP = Path(__file__).parents[2] / "e2e" / "heatmap_app.py"
 LAYERS = 16
 sides = some.lists(some.integers(0, LAYERS), min_size=4, max_size=4)
 

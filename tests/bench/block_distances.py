@@ -1,4 +1,4 @@
-"""python -m tests.bench.blocks: the best block of every size, against one run of published code for each size.
+"""python -m tests.bench.block_distances: the best block of every size, against one run of published code for each size.
 
 Published code (PruneMe) makes a pass for each block size and compares all candidates at the last token; LLM-Streamline
 compares them at all tokens. Ours is one pass for all sizes, cosine and angle at all tokens and at the last.

@@ -1,4 +1,4 @@
-"""python -m tests.bench.dropmap: the drop map against running every pruned model anew, in one run.
+"""python -m tests.bench.drop_map: the drop map against running every pruned model anew, in one run.
 
 The baseline is preview's own: hooks that skip the block, then the loss of a batch as large as the app takes (--batch),
 a block at a time. To spare time it is run on every n-th block (--every 1: all) and the map on the batch's first

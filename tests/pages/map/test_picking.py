@@ -5,19 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from pages._ui.map.picking import after_click, blocks_of, cut_layers, split
-from pages._ui.plan.replace_panel import replaced_plan
-from pages._ui.redundancy.slm_groups import windows
-from pages._ui.shared.paper_links import linked
-from prune_core.methods import METHODS
 from prune_core.schema.errors import UserError
-from prune_core.schema.fit import NETWORKS, Fit
-from prune_core.schema.measures import EXTRA_MEASURES, MEASURES
 from prune_core.schema.plan import Block, Drop, DropPart, Merge, Plan, Replace, drop_plan
 
 LAYERS = 16
 MERGED = Plan(LAYERS, (Merge(1, (2,)), Merge(8, (9, 10))))
 REPLACED = Plan(LAYERS, (Drop((2,)), Replace(Block(9, 13), "layer")))
-BY_NAME = {network.name: network for network in NETWORKS}
 
 
 def test_a_plain_click_leaves_only_its_own_block():
@@ -66,39 +59,3 @@ def test_blocks_and_their_parts():
     assert blocks_of((5, 3, 4, 9)) == [Block(3, 6), Block(9, 10)]
     assert split(Block(3, 10), 3) == [Block(3, 5), Block(5, 7), Block(7, 10)]
     assert split(Block(3, 6), 3, least=2) == [Block(3, 6)]
-
-
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
-def test_choosing_a_network_again_changes_nothing(network):
-    plan = replaced_plan(drop_plan(LAYERS, [9, 10, 11, 12]), network, Fit())
-    assert [edit.block for edit in plan.edits if isinstance(edit, Replace)] == [Block(9, 13)]
-    for other in NETWORKS:
-        assert replaced_plan(replaced_plan(plan, other, Fit()), network, Fit()) == plan
-
-
-def test_several_networks_share_a_block_and_can_be_joined_again():
-    layer = BY_NAME["layer"]
-    plan = replaced_plan(drop_plan(LAYERS, [4, 9, 10, 11, 12, 13]), layer, Fit(), count=2)
-    assert plan.edits[0] == Drop((4,))
-    assert [edit.block for edit in plan.edits if isinstance(edit, Replace)] == [Block(9, 11), Block(11, 14)]
-    assert plan.removed == (4, 10, 12, 13)
-    joined = replaced_plan(plan, layer, Fit())
-    assert [edit.block for edit in joined.edits if isinstance(edit, Replace)] == [Block(9, 14)]
-
-
-def test_a_network_for_a_single_layer_is_refused_and_parts_stay():
-    with pytest.raises(UserError, match="two neighbours or more"):
-        replaced_plan(drop_plan(LAYERS, [4, 9]), BY_NAME["swiglu"], Fit())
-    half = DropPart("attention", (3,))
-    plan = replaced_plan(Plan(LAYERS, (half, Drop((9, 10)))), BY_NAME["layer"], Fit())
-    assert plan.edits == (half, Replace(Block(9, 11), "layer"))
-
-
-def test_the_groups_of_a_merge_hold_the_layer_that_stays():
-    assert windows(MERGED) == [Block(1, 3), Block(8, 11)]
-
-
-def test_every_source_is_a_link():
-    assert linked("see arXiv 2402.11187.") == "see [arXiv 2402.11187](https://arxiv.org/abs/2402.11187)."
-    for source in {thing.source for thing in (*METHODS, *MEASURES, *EXTRA_MEASURES, *NETWORKS)} - {"baseline"}:
-        assert linked(source).startswith("[arXiv ")

@@ -1,26 +1,17 @@
 """The runs page by itself, on stored runs; its figures and its reports."""
 
-import json
 import os
-import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages._ui.figures.pareto import front, on_front, pareto
-from pages._ui.figures.runs_beside import beside
-from pages._ui.runs import report
-from pages._ui.runs.report_html import page as html_page
-from pages._ui.runs.report_html import paragraph
-from prune_core.pipeline.house import open_store
+from pages._ui.figures.pareto import on_front, pareto
 from prune_core.schema.job import Job
 from prune_core.schema.key_figures import key
-from prune_core.schema.run import RunResult, RunSpec
+from prune_core.schema.run import RunSpec
 from prune_core.schema.serial import dumps
 from prune_core.store import catalogue, jobs, trash
 from prune_core.store.catalogue import About
@@ -28,20 +19,8 @@ from prune_core.store.files import DiskFull
 from prune_core.store.store import Store
 from tests.fixtures.stored import keep_run, result, run_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 THOUSAND_S = 4.0  # 0.3 s when measured; machines are busy
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch) -> Store:
-    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
-    return open_store(tmp_path)
-
-
-@pytest.fixture
-def three(store) -> list[str]:
-    """Three finished runs, the newest first; the older the faster and the worse."""
-    return [keep_run(store, number, measured=result(2.0 - number / 2)) for number in (2, 1, 0)]
 
 
 def opened(ticked: tuple[str, ...] = ()) -> AppTest:
@@ -199,82 +178,8 @@ def test_a_thousand_runs_open_fast(store, monkeypatch):
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
-Points = st.lists(st.tuples(st.integers(0, 6).map(float), st.integers(0, 6).map(float)), min_size=1, max_size=12)
-
-
-@given(Points, st.booleans(), st.booleans())
-def test_the_front_is_what_no_other_beats(points, x_higher, y_higher):
-    def beats(a, b):
-        dx, dy = (a[0] - b[0]) * (1 if x_higher else -1), (a[1] - b[1]) * (1 if y_higher else -1)
-        return dx >= 0 and dy >= 0 and (dx > 0 or dy > 0)
-
-    expected = {i for i, p in enumerate(points) if not any(beats(q, p) for q in points)}
-    assert set(front(points, x_higher, y_higher)) == expected
-
-
-def test_the_picture_of_quality_against_cost_names_its_front(store, three):
-    keep_run(store, 9, measured=result(4.0))
-    runs = catalogue.entries(store)
-    figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
-    marks = next(trace for trace in figure.data if (trace.name or "").startswith("front"))
-    assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
-    ring = next(trace for trace in figure.data if trace.name == "ticked")
-    assert [point[0] for point in ring.customdata] == [three[1]]
-    assert [run.id for run in on_front(runs, key("decode"), key("perplexity"))][-1] == three[0]
-
-
-def test_runs_beside_each_other_are_multiples_of_their_own_donors():
-    figure = beside({"a": result(), "b": result(2.0)})
-    ratios = [trace for trace in figure.data if trace.yaxis == "y2"]
-    assert [trace.x[0] for trace in ratios] == pytest.approx([3.01 / 2.5, 6.02 / 2.5])
-    assert [trace.x[0] for trace in figure.data if trace.yaxis == "y"] == pytest.approx([60.0, 60.0])
-    assert len({trace.marker.symbol for trace in ratios}) == 2
-
 
 # --- reports ----------------------------------------------------------------------------------------------------------
-
-
-def whole(store: Store, run_id: str) -> tuple[catalogue.Entry, RunSpec, RunResult]:
-    return (catalogue.entry(store, run_id), *catalogue.finished(store, run_id))
-
-
-def test_the_report_of_a_run_has_everything_and_fetches_nothing(store, three):
-    catalogue.say(store, three[0], About("<b>Best</b>", ("paper",), "Table 2 & more"))
-    text = report.run_report(whole(store, three[0]))
-    assert "<b>Best</b>" not in text and "&lt;b&gt;Best&lt;/b&gt;" in text and "Table 2 &amp; more" in text
-    for words in (
-        "2.500 ± 0.030",
-        "3.010 ± 0.040",
-        "nats/token",
-        "95% interval",
-        "-10.0 (-15.0 to -5.0): lost",
-        "upon",
-    ):
-        assert words in text
-    recipe = re.search(r"<pre>(\{.*?)</pre>", text, re.S)
-    assert recipe is not None and "RunSpec" in recipe[1]
-    figures = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text, re.S)
-    assert figures is not None
-    drawn = json.loads(figures[1])
-    assert len(drawn) == 2 and all(set(each) == {"light", "dark"} for each in drawn)
-    without_plotly = re.sub(r"<script>.*?</script>", "", text, flags=re.S)
-    assert not re.search(r"(src|href)=", without_plotly) and "default-src 'none'" in text
-
-
-def test_the_report_of_several_marks_the_best(store, three):
-    catalogue.say(store, three[0], About("Best"))
-    text = report.comparison_report([whole(store, run_id) for run_id in three[:2]])
-    assert "3.010 ± 0.040 ★" in text and "2 runs side by side" in text and text.count("The recipe") == 2
-
-
-def test_runs_of_one_name_are_told_apart(store):
-    runs = [catalogue.entry(store, keep_run(store, number, run_spec(0))) for number in (1, 2)]
-    assert report.names_of(runs) == ["drop layers 0 to 1 (2 of 16) (0001)", "drop layers 0 to 1 (2 of 16) (0002)"]
-
-
-def test_text_cannot_end_the_script():
-    text = html_page("x", [paragraph("</script><script>alert(1)</script>")])
-    assert "<script>alert" not in text
 
 
 def test_what_no_page_foresaw_is_a_sentence_too(store, monkeypatch):
@@ -306,3 +211,14 @@ def test_a_recipe_whose_model_brings_code_is_started_only_by_who_trusts_it(store
     assert len(both) == 2 and all(button.disabled for button in both)
     next(box for box in app.checkbox if "trust" in box.label).check().run()
     assert not any(button.disabled for button in app.button if button.label in ("Run it", "Open its plan"))
+
+
+def test_the_picture_of_quality_against_cost_names_its_front(store, three):
+    keep_run(store, 9, measured=result(4.0))
+    runs = catalogue.entries(store)
+    figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
+    marks = next(trace for trace in figure.data if (trace.name or "").startswith("front"))
+    assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
+    ring = next(trace for trace in figure.data if trace.name == "ticked")
+    assert [point[0] for point in ring.customdata] == [three[1]]
+    assert [run.id for run in on_front(runs, key("decode"), key("perplexity"))][-1] == three[0]
