@@ -15,6 +15,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from tests.e2e.visiting import App, measured_store
+
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -93,6 +95,13 @@ def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
         _end(process)
         if request.session.testsfailed > failed_before:
             print(f"\n--- log of {script}\n{log.read_text(errors='replace')[-6000:]}")
+
+
+@pytest.fixture(scope="module")
+def app(browser: Browser, app_server: AppServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app on a store where a little text of the demo is measured; one server and one worker a module."""
+    with measured_store(tmp_path_factory.mktemp("home")) as home:
+        yield App(browser, app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)}), home)
 
 
 def _free_port() -> int:
