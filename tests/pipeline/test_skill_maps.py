@@ -25,9 +25,9 @@ from prune_core.schema.inputs import ModelRef
 from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
-from prune_core.schema.skill_map import Skill, SkillMap, skills_csv
-from prune_core.schema.skill_words import readings
+from prune_core.schema.skill_map import SkillMap, skills_csv
 from prune_core.store import jobs, worker
+from tests.fixtures.maps import skill_map_of
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
 
 TASK = """
@@ -181,72 +181,8 @@ def test_on_the_command_line(spec, folder, tmp_path, monkeypatch):
 # --- numbers and words ------------------------------------------------------------------------------------------------
 
 
-def made_up(right: list[list[list[int]]], donor: list[list[int]], size: int = 1, chance: float = 0.25) -> SkillMap:
-    """right: per block, per skill, per item; donor: per skill, per item."""
-    skills = tuple(Skill(f"demo_skill_{k}", "acc", len(items), chance) for k, items in enumerate(donor))
-    rows = np.array([np.concatenate(row) for row in right], dtype=float)
-    starts = np.arange(len(right))
-    return SkillMap(len(right) + size - 1, size, skills, starts, rows, np.concatenate(donor).astype(float), len(right))
-
-
-def test_changes_and_their_errors_are_paired():
-    donor, without = [1, 1, 1, 0, 1], [1, 0, 1, 1, 0]
-    found = made_up([[without]], [donor])
-    differences = np.subtract(without, donor)
-    assert found.change[0, 0] == pytest.approx(-0.2)
-    assert found.change_stderr[0, 0] == pytest.approx(np.sqrt(differences.var(ddof=1) / 5))
-    assert not found.clear[0, 0]
-    assert np.isnan(made_up([[[0]]], [[1]]).change_stderr).all()
-
-
-def test_a_map_of_one_metric_has_its_items_alone():
-    found = made_up([[[0, 1], [1, 1, 0]]], [[1, 1], [0, 0, 0]])
-    mixed = replace(found, skills=(found.skills[0], replace(found.skills[1], metric="acc_norm")))
-    only = mixed.only("acc_norm")
-    assert only.right.tolist() == [[1, 1, 0]] and only.donor_right.tolist() == [0, 0, 0]
-    assert [skill.items for skill in only.skills] == [3]
-
-
-def test_what_the_map_says():
-    good, half, bad = [1] * 40, [1, 0] * 20, [0] * 40
-    blocks = [[bad, bad, half], [good, bad, half], [good, bad, half], [good, good, half]]
-    said = readings(made_up(blocks, [good, good, half], chance=0.5))
-    assert said == [
-        "Needed for every skill: layer 0.",
-        "Needed for skill 1: layers 1 to 2.",
-        "Dropped by itself, layer 3 costs no skill anything that 40 items show.",
-        "The donor itself does not clearly beat chance at skill 2: little can be lost there.",
-    ]
-
-
-def test_small_losses_that_add_up_are_not_nothing():
-    good, little = [1] * 40, [1] * 37 + [0] * 3  # 7.5 points, 1.8 standard errors
-    found = made_up([[little] * 4, [good] * 4], [good] * 4)
-    assert not found.clear.any()
-    assert readings(found) == ["Dropped by itself, layer 1 costs no skill anything that 40 items show."]
-
-
-def test_skills_that_need_the_same_layers_are_told_together_and_many_are_counted():
-    good, bad = [1] * 40, [0] * 40
-    said = readings(made_up([[bad] * 7 + [good, good], [good] * 8 + [bad], [good] * 9], [good] * 9))
-    assert said[:2] == [
-        "Needed for skill 0, skill 1, skill 2, skill 3 and 3 more: layer 0.",
-        "Needed for skill 8: layer 1.",
-    ]
-
-
-def test_what_a_map_of_blocks_says():
-    good, bad = [1] * 40, [0] * 40
-    said = readings(made_up([[bad, good], [bad, good], [good, good], [good, good]], [good, good], size=2))
-    assert said == [
-        "Needed for skill 0: the blocks of 2 that begin at layers 0 to 1.",
-        "Dropped by itself, each of the blocks of 2 that begin at layers 2 to 3 costs no skill anything "
-        "that 40 items show.",
-    ]
-
-
 def test_csv_and_json_hold_every_digit(tmp_path):
-    found = made_up([[[1, 0, 1]]], [[1, 1, 1]])
+    found = skill_map_of([[[1, 0, 1]]], [[1, 1, 1]])
     line = skills_csv(found).splitlines()[1]
     assert line == "0,1,demo_skill_0,acc,3,0.25,1,0,0.666666667,0.333333333,-0.333333333,0.333333333"
     store = open_store(tmp_path)

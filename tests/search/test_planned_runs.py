@@ -12,7 +12,7 @@ from prune_core.schema.errors import Cancelled
 from prune_core.schema.plan import Drop, DropPart, Merge, Plan, drop_plan
 from prune_core.search import planned_runs
 from prune_core.search.evidence import Search
-from tests.methods.models import alike_model, loaded, ragged_batches
+from tests.methods.models import loaded, ragged_batches
 
 LAYERS = 6
 BATCHES = ragged_batches((20, 13, 7, 17, 20), batch=2)
@@ -25,11 +25,6 @@ PLANS = (
     Plan(LAYERS, (Drop((0,)), Merge(1, (2,), "telescoped"), Merge(3, (4, 5), "rdsc", (-1, 2)))),
     Plan(LAYERS, (DropPart("attention", (1, 4)), DropPart("mlp", (2,)), Drop((3,)))),
 )
-
-
-@pytest.fixture(scope="module", params=["llama", "gemma2", "gpt2", "opt"])
-def model(request):
-    return alike_model(request.param, LAYERS)
 
 
 @pytest.mark.parametrize("memory", [planned_runs.SHARE_OF_MEMORY, 1e-12])
@@ -65,68 +60,6 @@ def test_the_divergence_of_some_tokens_only(model):
     assert search.kl(PLANS[1], lengths[0]) == search.kl(PLANS[1], 1)
     assert search.measured == 1
     assert search.kl(PLANS[1], 10**6) == pytest.approx(search.kl(PLANS[1]), abs=1e-12)
-
-
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
-def test_taylor_importance_is_that_of_one_backward_pass(family):
-    model = alike_model(family, LAYERS)
-    scores = Search(loaded(model), BATCHES).taylor()
-    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
-
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-    total, tokens = torch.zeros(()), 0
-    for batch in BATCHES:
-        counted = (batch.attention_mask[:, 1:] * batch.attention_mask[:, :-1]).bool()
-        logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-        total = total + nn.functional.cross_entropy(
-            logits[:, :-1][counted], batch.input_ids[:, 1:][counted], reduction="sum"
-        )
-        tokens += int(counted.sum())
-    (total / tokens).backward()
-    expected = [
-        sum((p.grad * p).abs().sum().item() for name, p in layer.named_parameters() if name.endswith("weight"))
-        for layer in find_stack(model).layers
-    ]
-    assert scores.tolist() == pytest.approx(expected, rel=1e-4)
-
-
-ADDS = {"llama": "self_attn", "gemma2": "post_attention_layernorm", "gpt2": "attn", "opt": "self_attn"}
-"""The module that puts out what attention adds to the hidden state."""
-
-
-def test_part_influence_is_that_of_the_states_around_each_part(model):
-    """The state between the parts is a layer's input and what its attention adds, in these families."""
-    layers, seen = find_stack(model).layers, []
-
-    def note(_layer, args, named, out):
-        seen.append(
-            (args[0] if args else named["hidden_states"], added.pop(), out[0] if isinstance(out, tuple) else out)
-        )
-
-    added: list[torch.Tensor] = []
-    hooks = [layer.register_forward_hook(note, with_kwargs=True) for layer in layers]
-    for layer in layers:
-        module = layer.get_submodule(ADDS[model.config.model_type])
-        hooks.append(
-            module.register_forward_hook(lambda _m, _a, out: added.append(out[0] if isinstance(out, tuple) else out))
-        )
-    cosines = torch.zeros(2, LAYERS, dtype=torch.float64)
-    tokens = 0
-    for batch in BATCHES:
-        seen.clear()
-        with torch.no_grad():
-            model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
-        counted = batch.attention_mask.bool()
-        tokens += int(counted.sum())
-        for layer, (x, attention, out) in enumerate(seen):
-            states = [state[counted].double() for state in (x, x + attention, out)]
-            for part in (0, 1):
-                cosines[part, layer] += nn.functional.cosine_similarity(states[part], states[part + 1], dim=-1).sum()
-    for hook in hooks:
-        hook.remove()
-    found = Search(loaded(model), BATCHES).part_influence()
-    assert found == pytest.approx((1 - cosines / tokens).numpy(), abs=1e-5)
 
 
 def test_nothing_is_measured_twice_even_by_another_search(model):
