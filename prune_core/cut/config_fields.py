@@ -1,6 +1,6 @@
 """Which config fields of transformers models speak of single layers, and which families cannot be cut exactly.
 
-Literal tables, read by surgery.py. A field that a family does not have is passed over.
+Literal tables, read by build.py. A field that a family does not have is passed over.
 """
 
 ONE_PER_LAYER = (

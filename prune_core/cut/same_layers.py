@@ -1,6 +1,6 @@
 """Do the kept layers still compute what they did? Compares every plain setting of their modules, before and after.
 
-Tensors are compared by surgery.py; this looks at the rest: windows, layer types, scales, expert or dense, and the layer
+Tensors are compared by build.py; this looks at the rest: windows, layer types, scales, expert or dense, and the layer
 numbers that the key-value cache goes by.
 """
 

@@ -1,7 +1,7 @@
 """Evidence for searches: plans measured on the loaded model and the calibration text, each of them once.
 
-runs.py runs planned models on cached states, taylor.py takes gradients, influence.py compares states. A search asks by
-`methods.Evidence`.
+planned_runs.py runs planned models on cached states, taylor.py takes gradients, influence.py compares states. A search
+asks by `methods.Evidence`.
 """
 
 import math

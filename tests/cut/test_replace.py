@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from prune_core.cut import build, edits
 from prune_core.cut.preview import planned, preview, sequence_losses
 from prune_core.cut.replacements.fit_plan import fit_plan
-from prune_core.cut.replacements.held_back import split
+from prune_core.cut.replacements.held_back import in_batches, split
 from prune_core.cut.replacements.linear import RIDGES, equations
 from prune_core.cut.replacements.linear_patch import hadamard
 from prune_core.cut.replacements.projections import first, folded, mlp_output
@@ -147,7 +147,7 @@ def test_the_chosen_ridge_is_that_of_the_lowest_loss() -> None:
             nll, tokens = nll + found.nll.sum(), tokens + found.tokens.sum()
     assert nll / tokens == pytest.approx(min(point.held_back for point in curve), abs=1e-5)
     if chosen != math.inf:
-        change = equations(donor, taught, BLOCK, Silent()).change(chosen)
+        change = equations(donor, in_batches(taught, Fit().batch), BLOCK, Silent()).change(chosen)
         again = folded(donor.stack.layers[1], change)["mlp.down_proj.weight"]
         torch.testing.assert_close(fitted["2-4.linear.mlp.down_proj.weight"], again, atol=1e-5, rtol=0)
 

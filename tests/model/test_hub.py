@@ -6,6 +6,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+from prune_core.model import hub
 from prune_core.model.load import inspect, load
 from prune_core.schema.inputs import ModelRef
 from tests.fixtures.fake_hub import COMMIT, fake_hub
@@ -20,6 +21,10 @@ def test_a_hub_model_is_told_from_metadata_then_downloaded_then_used_without_net
     ref = ModelRef("ours/small")
     with fake_hub(tmp_path / "hub", tmp_path / "cache", monkeypatch) as asked:
         info = inspect(ref)
+        assert sum(hub.weights(ref.path, None).values()) >= info.parameters  # tied weights may lie there twice
+        files = tmp_path / "hub" / "ours" / "small"
+        assert hub.sizes(ref.path, None) == {file.name: file.stat().st_size for file in files.iterdir()}
+        assert hub.cached(ref.path, None) is None or not list(hub.cached(ref.path, None).glob("*.safetensors"))
         assert info.parameters == sum(p.numel() for p in tiny_model("llama", 2).parameters())
         assert not list((tmp_path / "cache").rglob("*.safetensors"))
         loaded = load(ref)
@@ -31,10 +36,10 @@ def test_a_hub_model_is_told_from_metadata_then_downloaded_then_used_without_net
 
 
 def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = tmp_path / "hub"
-    saved(hub / "ours" / "whole")
-    (saved(hub / "ours" / "pickled") / WEIGHTS).unlink()
-    with fake_hub(hub, tmp_path / "cache", monkeypatch):
+    served = tmp_path / "hub"
+    saved(served / "ours" / "whole")
+    (saved(served / "ours" / "pickled") / WEIGHTS).unlink()
+    with fake_hub(served, tmp_path / "cache", monkeypatch):
         assert "no model 'ours/nothing'" in refused("ours/nothing")
         assert "gated/model is gated" in refused("gated/model")
         assert "no safetensors weights" in refused("ours/pickled")

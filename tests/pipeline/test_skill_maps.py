@@ -1,7 +1,5 @@
 """The map of skills: its numbers are lm-eval's, its errors those of the formulas, and a stopped job goes on."""
 
-import json
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from typer.testing import CliRunner
 
 from prune_core.__main__ import app
 from prune_core.cut.preview import planned
-from prune_core.evaluate.choices import choices
 from prune_core.evaluate.tasks import run_tasks
 from prune_core.model.load import load
 from prune_core.pipeline.house import open_store
@@ -27,42 +24,16 @@ from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
 from prune_core.schema.skill_map import SkillMap, skills_csv
 from prune_core.store import jobs, worker
+from tests.fixtures.letter_task import ITEMS, letter_tasks
 from tests.fixtures.maps import skill_map_of
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
 
-TASK = """
-    task: {name}
-    dataset_path: json
-    dataset_kwargs:
-      data_files:
-        test: {name}.jsonl
-    test_split: test
-    fewshot_split: test
-    output_type: {kind}
-    doc_to_text: "{{{{query}}}}"
-    doc_to_choice: "{{{{choices}}}}"
-    doc_to_target: gold
-    metric_list:
-      - metric: acc
-      - metric: acc_norm
-"""
-ITEMS, LAYERS = 20, 4
+LAYERS = 4
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Two tasks of letters, with answers of like and of different lengths, and one that writes."""
-    folder = tmp_path_factory.mktemp("tasks")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    for name, kind, long in (("even", "multiple_choice", 1), ("uneven", "multiple_choice", 3), ("free", "x", 1)):
-        text = TASK.format(name=name, kind=kind) if name != "free" else TASK.format(name=name, kind="generate_until")
-        (folder / f"{name}.yaml").write_text(textwrap.dedent(text).strip() + "\n")
-        items = [
-            {"query": f"After {letters[n]} comes", "choices": [letters[n + 1], letters[n] * long, "z"], "gold": n % 3}
-            for n in range(ITEMS + 4)
-        ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-    return folder
+    return letter_tasks(tmp_path_factory.mktemp("tasks"))
 
 
 @pytest.fixture(scope="module")
@@ -75,34 +46,6 @@ def spec(folder, tmp_path) -> SkillMapSpec:
     tiny_model("llama", LAYERS).save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     return SkillMapSpec(ModelRef(str(tmp_path / "model"), device="cpu"), ("even", "uneven"), str(folder), ITEMS)
-
-
-@pytest.mark.parametrize("fewshot", [None, 2])
-def test_means_and_errors_are_those_of_lm_eval_for_donor_and_planned_models(model, folder, fewshot):
-    evaluation = Evaluation(tasks=("even", "uneven"), task_folder=str(folder), task_limit=ITEMS, fewshot=fewshot)
-    items = choices(model, tiny_tokenizer(), evaluation, Silent())
-    seen = set()
-    for dropped in ((), (0,), (1,), (2, 3)):
-        with planned(model, drop_plan(LAYERS, dropped)):
-            right = items.right()
-            theirs = {(m.task, m.name): m for m in run_tasks(model, tiny_tokenizer(), evaluation)}
-        assert set(right) == set(theirs) == {(t, m) for t in ("even", "uneven") for m in ("acc", "acc_norm")}
-        donor = np.concatenate(list(right.values()))
-        none = np.zeros(0, dtype=np.int64)
-        found = SkillMap(LAYERS, 1, items.skills(right), none, np.zeros((0, len(donor))), donor, LAYERS)
-        for skill, value, stderr in zip(found.skills, found.donor, found.donor_stderr, strict=True):
-            metric = theirs[skill.task, skill.metric]
-            assert value == metric.value
-            assert stderr == pytest.approx(metric.stderr, rel=1e-12)
-            assert (skill.items, skill.chance) == (metric.samples, metric.chance)
-        seen.add(tuple(donor))
-    assert len(seen) > 2  # the planned models do not all answer alike
-
-
-def test_a_task_that_writes_is_refused_and_so_is_no_task(model, folder):
-    for tasks, message in ((("free",), "task free does not choose among answers"), ((), "no task")):
-        with pytest.raises(UserError, match=message):
-            choices(model, tiny_tokenizer(), Evaluation(tasks=tasks, task_folder=str(folder)), Silent())
 
 
 def test_a_cancelled_map_is_kept_and_gone_on_with(spec, tmp_path, monkeypatch):

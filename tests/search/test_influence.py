@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from prune_core.model.stack import find_stack
-from prune_core.search.evidence import Search
+from prune_core.schema.progress import Silent
+from prune_core.search.influence import part_influence
+from prune_core.search.planned_runs import PlannedRuns
 from tests.methods.models import loaded, ragged_batches
 
 LAYERS = 6
@@ -50,5 +52,7 @@ def test_part_influence_is_that_of_the_states_around_each_part(model):
                 cosines[part, layer] += nn.functional.cosine_similarity(states[part], states[part + 1], dim=-1).sum()
     for hook in hooks:
         hook.remove()
-    found = Search(loaded(model), BATCHES).part_influence()
+    done: list[int] = []
+    found = part_influence(PlannedRuns(loaded(model), BATCHES, Silent()), layers, lambda: done.append(1))
+    assert len(done) == LAYERS
     assert found == pytest.approx((1 - cosines / tokens).numpy(), abs=1e-5)

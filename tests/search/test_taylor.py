@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from prune_core.model.stack import find_stack
-from prune_core.search.evidence import Search
+from prune_core.schema.progress import Silent
+from prune_core.search.planned_runs import PlannedRuns
+from prune_core.search.taylor import taylor
 from tests.methods.models import alike_model, loaded, ragged_batches
 
 LAYERS = 6
@@ -17,7 +19,7 @@ BATCHES = ragged_batches((20, 13, 7, 17, 20), batch=2)
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
 def test_taylor_importance_is_that_of_one_backward_pass(family):
     model = alike_model(family, LAYERS)
-    scores = Search(loaded(model), BATCHES).taylor()
+    scores = taylor(PlannedRuns(loaded(model), BATCHES, Silent()), find_stack(model).layers, lambda: None)
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
 
     for parameter in model.parameters():
