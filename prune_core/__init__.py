@@ -1,19 +1,18 @@
-"""LayerScope's engine. The way through the house, one room a stage:
+"""LayerScope's engine, its rooms in the order of the pipeline (pyproject.toml says which may know which):
 
-    model.py + data.py     a model and calibration text
-      -> capture.py        one forward pass, every layer's hidden states streamed past the accumulators
-      -> similarity/       [L+1, L+1] maps: cosine, angular distance, CKA
-      -> dropmap.py        the measured loss of dropping every block, to hold the maps against
-      -> methods/          maps (or measured losses) -> Plan; a person's clicks make the same Plan
-         evidence/         what searching methods go by: planned models run on cached states, each measured once
-      -> transform/        preview a Plan by hooks; build it as a new, valid checkpoint
-         replacements/     networks that stand in for a block, fitted on the calibration text
-      -> evaluate/         before and after: perplexity, tasks, agreement with the donor, speed, text
-      -> export.py         safetensors, recipe, model card; hub_upload.py pushes them
-
-types.py, reports.py and specs.py name every noun, pipeline/ knows the order, jobs.py runs it in a worker process,
-store.py keeps the results, catalogue.py lists the runs (trash.py, side_by_side.py and recipes.py do the rest with
-them), and commands/ is the same pipeline from the command line.
+schema/      every noun as a frozen dataclass, and what can be said of it in words, JSON or a fingerprint; no torch
+model/       a model from a folder or the hub: its metadata, weights, tokenizer and stack of layers
+data/        text becomes padded batches of tokens
+forward/     running the model: whole, layer by layer on cached states, up to a block; every loss made of its logits
+measure/     maps of all pairs of states: similarity, and the measured cost of dropping every block
+methods/     how layers are chosen: one small file a method, from published papers; no torch
+cut/         a Plan becomes a model: previewed on the loaded donor, built as a checkpoint, blocks replaced by networks
+search/      what searching methods go by: planned models run on cached states, each measured once
+evaluate/    before and after: perplexity, tasks, agreement with the donor, what is left of each skill, speed, memory
+export/      a checkpoint for other people: folder, model card, recipe, push to the hub
+store/       what is kept on disk, and the jobs that make it: files, queue, worker, list of runs, trash
+pipeline/    the stages in their order: every kind of job, and the function that does it
+cli/         the same from the command line
 """
 
 __version__ = "0.1.0"

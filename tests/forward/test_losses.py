@@ -40,9 +40,8 @@ def test_the_donors_predictions_are_held_against_another_model(monkeypatch):
     monkeypatch.setattr(losses, "PIECE_VALUES", 3 * VOCAB)
     donor, other = tiny_model("llama", 3), tiny_model("llama", 3, seed=1)
     (batch,) = ragged_batches(LENGTHS, len(LENGTHS))
-    ours, theirs = (
-        model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits for model in (donor, other)
-    )
+    given = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    ours, theirs = (model(**given).logits for model in (donor, other))
     kept, nll = losses.donor_predictions(ours, batch.input_ids, batch.attention_mask)
     assert nll == pytest.approx(by_hand(donor)[0], abs=1e-4)
     nll, kl = losses.against_donor(theirs, kept)

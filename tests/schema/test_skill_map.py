@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prune_core.schema.skill_map import skills_csv
 from prune_core.schema.skill_words import readings
 from tests.fixtures.maps import skill_map_of
 
@@ -63,3 +64,22 @@ def test_what_a_map_of_blocks_says():
         "Dropped by itself, each of the blocks of 2 that begin at layers 2 to 3 costs no skill anything "
         "that 40 items show.",
     ]
+
+
+def test_csv_has_a_line_for_each_block_and_skill():
+    rng = np.random.default_rng(0)
+    right, donor = rng.integers(0, 2, (3, 2, 5)), rng.integers(0, 2, (2, 5))
+    found = skill_map_of(right.tolist(), donor.tolist(), size=2)
+    head, *lines = skills_csv(found).splitlines()
+    names = head.split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
+    assert [(row["start"], row["stop"]) for row in rows] == [(f"{n}", f"{n + 2}") for n in range(3) for _ in range(2)]
+    for row, answers, before in zip(rows, right.reshape(6, 5), np.tile(donor, (3, 1)), strict=True):
+        change = answers - before
+        expected = {
+            "accuracy": answers.mean(),
+            "donor": before.mean(),
+            "change": change.mean(),
+            "change_stderr": change.std(ddof=1) / np.sqrt(5),
+        }
+        assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-8)
