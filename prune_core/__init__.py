@@ -6,7 +6,7 @@ data/        text becomes padded batches of tokens
 forward/     running the model: whole, layer by layer on cached states, up to a block; every loss made of its logits
 measure/     maps of all pairs of states: similarity, and the measured cost of dropping every block
 methods/     how layers are chosen: one small file a method, from published papers; no torch
-cut/         a Plan becomes a model: previewed on the loaded donor, built as a checkpoint, blocks replaced by networks
+cut/         a plan becomes a model: previewed on the donor, built as a checkpoint, blocks replaced by networks
 search/      what searching methods go by: planned models run on cached states, each measured once
 evaluate/    before and after: perplexity, tasks, agreement with the donor, what is left of each skill, speed, memory
 export/      a checkpoint for other people: folder, model card, recipe, push to the hub
