@@ -54,7 +54,8 @@ class App:
         try:
             open_page(tab, f"{self.url}/{page}?w={name}")
             yield tab
-            assert strangers(requests) == [], "the app must work offline"
+            asked = strangers(requests)
+            assert asked == [], "the app must work offline"
         finally:
             context.close()
 
@@ -94,4 +95,4 @@ def go(page: Page, name: str) -> None:
 
 def says(page: Page, words: str | re.Pattern[str]) -> None:
     """Wait until the page shows `words`."""
-    expect(page.get_by_text(words).first).to_be_visible(timeout=LONG_MS)
+    expect(page.get_by_text(words).locator("visible=true").first).to_be_visible(timeout=LONG_MS)

@@ -19,18 +19,21 @@ PAGES = (
 def enter() -> st.Page:
     """The page that was asked for, to be run by app.py, which says so by calling this."""
     st.session_state["entered"] = True
-    return _navigation()
+    return _navigation(icons=True)
 
 
 def enter_by_the_front_door() -> None:
     """Begin again by app.py, where this session has not come through it; else do nothing."""
     if "entered" not in st.session_state:
-        _navigation()
+        _navigation(
+            icons=False
+        )  # app.py has not named the tab's icon, and one named by word is fetched from the network
         st.rerun()
 
 
-def _navigation() -> st.Page:
+def _navigation(icons: bool) -> st.Page:
     pages = [
-        st.Page(f"pages/{name}.py", title=title, icon=icon, default=name == PAGES[0][0]) for name, title, icon in PAGES
+        st.Page(f"pages/{name}.py", title=title, icon=icon if icons else None, default=name == PAGES[0][0])
+        for name, title, icon in PAGES
     ]
     return st.navigation(pages, position="top")
