@@ -25,9 +25,8 @@ def enter() -> st.Page:
 def enter_by_the_front_door() -> None:
     """Begin again by app.py, where this session has not come through it; else do nothing."""
     if "entered" not in st.session_state:
-        _navigation(
-            icons=False
-        )  # app.py has not named the tab's icon, and one named by word is fetched from the network
+        # No icons: app.py has not given the tab its own yet, and one that is named by word is fetched from the network.
+        _navigation(icons=False)
         st.rerun()
 
 
