@@ -13,8 +13,8 @@ from tests.cli.commands import output
 
 def test_cuts_of_every_kind_and_tasks_by_name(model, tmp_path) -> None:
     out = tmp_path / "cut.json"
-    words = ["--model", model, "--device", "cpu", "--drop", "0", "--replace", "2-3", "--drop-attention", "1"]
-    output("recipe", str(out), *words, "--preset", "zero-shot", "--limit", "5")
+    words = ["--model", model, "--device", "cpu", "--drop", "0", "--replace", "2-3", "--by", "layer"]
+    output("recipe", str(out), *words, "--drop-attention", "1", "--preset", "zero-shot", "--limit", "5")
     spec = read_recipe(out)
     kinds = {type(edit): edit for edit in spec.plan.edits}
     assert kinds[Drop].layers == (0,) and kinds[Replace].block.layers == (2, 3) and kinds[DropPart].layers == (1,)

@@ -12,6 +12,9 @@ from prune_core.cut import config_fields as fields
 
 LISTS = (*fields.ONE_PER_LAYER, *fields.LAYER_NUMBERS, *fields.LAYER_NUMBERS_FROM_1, *fields.BY_LAYER_NUMBER)
 
+INVALID = ("gemma4_assistant",)
+"""Families whose default config transformers itself refuses."""
+
 
 @pytest.fixture(scope="module")
 def configurations() -> str:
@@ -34,19 +37,20 @@ def test_refused_families_exist(configurations: str) -> None:
 
 def test_no_list_with_an_entry_a_layer_is_forgotten() -> None:
     """In every family's default config, a list as long as the model is deep is in a table, or the family refused."""
-    forgotten = set()
+    forgotten, seen = set(), 0
     for family in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        if family in fields.REFUSED_FAMILIES:
+        if family in fields.REFUSED_FAMILIES or family in INVALID:
             continue
         text = AutoConfig.for_model(family).get_text_config(decoder=True)
         if text.model_type in fields.REFUSED_FAMILIES or _refused(text):
             continue
         depth = getattr(text, "num_hidden_layers", None)
         if isinstance(depth, int) and depth > 3:
+            seen += 1
             data = text.to_dict()
             found = {name for name, value in data.items() if isinstance(value, list) and len(value) == depth}
             forgotten |= {f"{family}.{name}" for name in found - set(LISTS)}
-    assert forgotten == set()
+    assert forgotten == set() and seen > 100
 
 
 def _refused(config) -> bool:

@@ -98,7 +98,7 @@ def test_twenty_kills_at_random_moments(spec, whole_run, tmp_path):
 
 def test_finished_parts_are_not_done_again(spec, whole_run, tmp_path, monkeypatch):
     store = open_store(tmp_path)
-    monkeypatch.setattr("prune_core.pipeline.runner.measuring.speed", interrupt)
+    monkeypatch.setattr("prune_core.pipeline.measuring.speed", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_here(store, RUN, spec)
     parts = {path: path.stat().st_mtime_ns for path in store.home.glob("runs/*/parts/*.json")}
@@ -195,7 +195,7 @@ def test_a_lost_terminal_is_resumed_by_the_same_command(spec, whole_run, tmp_pat
     recipe, store = tmp_path / "recipe.json", open_store(tmp_path / "home")
     recipe.write_text(dumps(spec), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:  # the child comes as far as that and no further, however slow we are
-        patch.setattr("prune_core.pipeline.runner.measuring.speed", wait_to_be_killed)
+        patch.setattr("prune_core.pipeline.measuring.speed", wait_to_be_killed)
         child = in_a_child(lambda: app(["run", str(recipe)], standalone_mode=False))
     wait_for(lambda: any(store.home.glob("runs/run-*/parts/perplexity.json")))
     os.kill(child, signal.SIGHUP)

@@ -10,7 +10,6 @@ from prune_core.pipeline import measuring
 from prune_core.pipeline.house import open_store
 from prune_core.schema import serial
 from prune_core.schema.inputs import HeldOut
-from prune_core.schema.job import Result
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.reports import Agreement, Outcomes
 from prune_core.schema.run import RunResult, RunSpec
@@ -150,7 +149,7 @@ def test_a_run_without_tasks_and_one_of_an_older_version(spec, tmp_path):
     assert [m.name for m in result.agreement.metrics] == ["KL from donor", "same likeliest token"]
     data = serial.to_json(result)
     del data["agreement"]
-    assert serial.from_json(Result, data) == replace(result, agreement=None)
+    assert serial.from_json(RunResult, data) == replace(result, agreement=None)
     assert serial.from_json(Agreement, serial.to_json(result.agreement)) == result.agreement
 
 

@@ -59,7 +59,7 @@ def test_fitted_once_then_previewed_and_built(here: Path, monkeypatch: pytest.Mo
     assert isinstance(result, ReplaceResult) and result.preview is not None
     curve = result.curves["2-4"]
     assert curve.shape[1] == 3 and curve[0, 0] == 0 and curve[-1, 0] == 12
-    monkeypatch.setattr("prune_core.pipeline.runner.planning.fit_plan", None)  # nothing is fitted again from here on
+    monkeypatch.setattr("prune_core.pipeline.planning.fit_plan", None)  # nothing is fitted again from here on
     seen = done(store, "preview-a", PreviewSpec(model, text, plan))
     assert isinstance(seen, Preview) and seen.loss == result.preview.loss
     ran = done(store, "run-a", RunSpec(model, text, plan, evaluation))

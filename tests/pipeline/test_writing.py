@@ -13,7 +13,7 @@ from prune_core.pipeline import writing
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.residents import Residents
 from prune_core.pipeline.runner import runner
-from prune_core.pipeline.specs import TextSpec
+from prune_core.pipeline.specs import AnyResult, AnySpec, TextSpec
 from prune_core.schema.continuations import Texts
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
@@ -77,7 +77,7 @@ def test_without_the_cache_a_planned_model_writes_what_its_checkpoint_writes_wit
 @pytest.mark.parametrize("plan", [drop_plan(LAYERS, [2]), Plan(LAYERS, (Merge(1, (2, 3)),))])
 def test_the_streamed_text_is_the_unstreamed_one_and_what_is_kept_is_a_prefix(spec, tmp_path, plan, temperature):
     SEEN.clear()
-    spec, store = replace(spec, plan=plan, temperature=temperature), Watched(tmp_path / "home")
+    spec, store = replace(spec, plan=plan, temperature=temperature), Watched(tmp_path / "home", AnySpec, AnyResult)
     found = writing.write_texts(store, "text-x", Residents(), spec, Silent())
     model = load(spec.model)
     donor = continuations(model.model, model.tokenizer, PROMPTS, NEW, None, temperature, 3)
