@@ -71,7 +71,7 @@ def test_methods_are_compared_by_loss_and_a_stopped_one_says_why_and_can_be_trie
         jobs.stop_worker(store)
 
 
-def test_who_agrees_on_which_layer():
+def test_the_layers_that_methods_share():
     plans = {"a": drop_plan(8, [2, 3]), "b": drop_plan(8, [3, 4]), "c": drop_plan(8, [3, 6])}
     assert shared_layers(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
     assert shared_layers({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
