@@ -18,7 +18,7 @@ lint: setup
 	.venv/bin/basedpyright
 
 bench: setup
-	.venv/bin/python -m tests.bench.measure
+	.venv/bin/python -m tests.bench.one_pass
 
 setup:
 	.setup/environment

@@ -5,23 +5,15 @@ from pathlib import Path
 import streamlit as st
 
 from pages._ui.shared.follow_theme import follow_theme
-from pages._ui.shared.where import looked_at
+from pages._ui.shared.model_and_text import looked_at
+from pages._ui.state import front_door
 from prune_core.schema.errors import UserError
 
 # A file, since Streamlit fetches named icons from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")  # Streamlit leaves a fifth of the screen empty
 follow_theme()
-page = st.navigation(
-    [
-        st.Page("pages/model.py", title="Model", icon=":material/deployed_code:", default=True),
-        st.Page("pages/redundancy.py", title="Redundancy", icon=":material/grid_on:"),
-        st.Page("pages/plan.py", title="Plan", icon=":material/content_cut:"),
-        st.Page("pages/benchmark.py", title="Benchmark", icon=":material/speed:"),
-        st.Page("pages/runs.py", title="Runs", icon=":material/history:"),
-    ],
-    position="top",
-)
+page = front_door.enter()
 try:
     looked_at()
     page.run()

@@ -5,12 +5,12 @@ import streamlit as st
 from pages._ui.benchmark.evaluation_form import evaluation_form
 from pages._ui.benchmark.skill_view import skill_view
 from pages._ui.benchmark.text_view import text_view
+from pages._ui.shared.before_after_view import show_comparison
 from pages._ui.shared.choice import need_stats
-from pages._ui.shared.comparison import show_comparison
 from pages._ui.shared.export import show_export
 from pages._ui.shared.job_panel import job_panel
+from pages._ui.shared.model_and_text import of_the_demo, warn_of_another
 from pages._ui.shared.next_step import next_step
-from pages._ui.shared.where import of_the_demo, warn_of_another
 from pages._ui.state import session
 from prune_core.schema.plan import Plan
 from prune_core.schema.run import RunResult, RunSpec

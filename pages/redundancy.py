@@ -7,10 +7,10 @@ from pages._ui.figures.similarity_map import in_sentence
 from pages._ui.map.heatmap import heatmap
 from pages._ui.map.picking import blocks_of, cut_layers
 from pages._ui.redundancy.drop_map_view import damage_view
-from pages._ui.redundancy.slm_groups import ON_MAPS, patches_tool
+from pages._ui.redundancy.slm_groups import ON_MAPS, groups_tool
 from pages._ui.shared.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
 from pages._ui.shared.next_step import next_step
-from pages._ui.shared.sources import linked
+from pages._ui.shared.paper_links import linked
 from pages._ui.state import session
 from prune_core.schema.measures import LayerStats, Measure, blocks_passing, measure, measured, passing_cells
 from prune_core.schema.plan import Block, Plan, drop_plan
@@ -76,7 +76,7 @@ with right:
             next_step("plan", "Change the plan", primary=False)
     st.divider()
     threshold = threshold_tool(what, stats)
-    patches = patches_tool(stats.num_layers) if name in ON_MAPS else []
+    groups = groups_tool(stats.num_layers) if name in ON_MAPS else []
     st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
     number_tool(plan, adds)
 with left:
@@ -88,7 +88,7 @@ with left:
         on_clear=lambda: session.choose(Plan(stats.num_layers)),
         chosen=blocks_of(cut_layers(plan)),
         passing=None if threshold is None else passing_cells(name, values, threshold),
-        patches=patches,
+        groups=groups,
         label=what.label,
     )
 

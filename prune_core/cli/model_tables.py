@@ -3,7 +3,7 @@
 from math import isfinite
 
 from prune_core.cli.console import print_table
-from prune_core.measure.correlation import agreements
+from prune_core.measure.correlation import correlations
 from prune_core.schema.drop_map import DropMap, least_damage
 from prune_core.schema.inputs import ModelInfo
 from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
@@ -57,7 +57,7 @@ def show_drops(drops: DropMap, stats: LayerStats) -> None:
         rows.append((str(len(block)), named(block.layers), change, f"{drops.divergence[cell]:.4f}"))
     print_table(rows, ("layers", "block", "change, nats/token", "KL, nats/token"), {0, 2, 3})
     print("\nDoes similarity tell what a cut costs? Rank correlation")
-    found = [(measure(a.measure).label, f"{a.overall:+.3f}", f"{a.within:+.3f}") for a in agreements(stats, drops)]
+    found = [(measure(a.measure).label, f"{a.overall:+.3f}", f"{a.within:+.3f}") for a in correlations(stats, drops)]
     print_table(found, ("measure", "over all blocks", "within blocks of one size"), {1, 2})
 
 

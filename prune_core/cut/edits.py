@@ -17,7 +17,7 @@ NOTHING: Fitted = {}
 
 def key(edit: Replace) -> str:
     """The prefix of an edit's tensor names in `Fitted`: "8-12.layer."."""
-    return f"{edit.block.start}-{edit.block.stop}.{edit.by}."
+    return f"{edit.block.key}.{edit.by}."
 
 
 def changed_weights(plan: Plan, layers: nn.ModuleList, fitted: Fitted = NOTHING) -> dict[int, dict[str, Tensor]]:

@@ -2,8 +2,6 @@
 
 import copy
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +13,10 @@ from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.paths import given_path, is_file, is_folder
-from prune_core.schema.reports import Agreement, Metric, Report
+from prune_core.schema.reports import Agreement, Metric, Report, paired
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.wording import describe, layers_without, metric_in_words, ranges, retained
+from prune_core.store.files import whole_folder, write_text
 
 RECIPE = "recipe.json"
 CARD = "README.md"
@@ -44,19 +43,13 @@ def export(
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder} already exists: choose a new folder, or remove that one first.")
-    unfinished = folder.with_name(f".{folder.name}.unfinished-{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as unfinished:
         _save_model(model, unfinished)
         tokenizer.save_pretrained(unfinished)
         (unfinished / RECIPE).write_text(serial.dumps(spec), encoding="utf-8")
         for name, text in notes.items():
             (unfinished / name).write_text(text, encoding="utf-8")
         write_card(unfinished, spec, result)
-        os.rename(unfinished, folder)
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
 
 
 def _save_model(model: PreTrainedModel, folder: Path) -> None:
@@ -83,14 +76,7 @@ def _savable(settings: GenerationConfig) -> GenerationConfig:
 
 def write_card(folder: str | Path, spec: RunSpec, result: RunResult | None = None) -> None:
     """Write (or write again, once there is a result) the model card of the checkpoint in `folder`, in one step."""
-    card = Path(folder) / CARD
-    unfinished = card.with_name(f".{CARD}.unfinished-{os.getpid()}")
-    try:
-        unfinished.write_text(model_card(spec, result), encoding="utf-8")
-        os.replace(unfinished, card)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    write_text(Path(folder) / CARD, model_card(spec, result))
 
 
 def model_card(spec: RunSpec, result: RunResult | None = None) -> str:
@@ -150,7 +136,6 @@ def _calibration(text: Calibration) -> str:
 
 
 def _comparison(result: RunResult) -> str:
-    donor = {(metric.task, metric.name, metric.note): metric for metric in result.donor.metrics}
     lines = [
         "## Before and after",
         "",
@@ -159,8 +144,7 @@ def _comparison(result: RunResult) -> str:
         f"| | {_heading(result.donor)} | {_heading(result.pruned)} | chance | |",
         "|---|---|---|---|---|",
     ]
-    for metric in result.pruned.metrics:
-        before = donor.get((metric.task, metric.name, metric.note))
+    for before, metric in paired(result.donor.metrics, result.pruned.metrics):
         values = metric_in_words(before) if before else "", metric_in_words(metric)
         chance = "" if metric.chance is None else metric_in_words(_chance(metric))
         cells = (f"{metric.task} {metric.name}".strip(), *values, chance, metric.note)

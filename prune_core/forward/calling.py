@@ -6,21 +6,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from prune_core.model.context import context_limit
 from prune_core.schema.errors import UserError
-
-_CONTEXT_FIELDS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
-
-
-def context_limit(model: PreTrainedModel) -> int | None:
-    """The most tokens a sequence may have, None if the config names no limit (BLOOM, for example)."""
-    config = model.config.get_text_config()
-    found = (getattr(config, name, None) for name in _CONTEXT_FIELDS)
-    return next((int(value) for value in found if value is not None), None)
 
 
 def require_context(model: PreTrainedModel, tokens: int, what: str, remedy: str) -> None:
     """UserError unless a sequence of `tokens` tokens fits. `what` begins the sentence, `remedy` ends it."""
-    limit = context_limit(model)
+    limit = context_limit(model.config)
     if limit is not None and tokens > limit:
         raise UserError(f"{what} {tokens:,} tokens, more than this model's context of {limit:,}: {remedy}.")
 

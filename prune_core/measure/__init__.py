@@ -1,1 +1,1 @@
-"""Maps of all pairs of states: similarity, the measured cost of dropping every block, and how the two agree."""
+"""Maps of all pairs of states: similarity, the measured cost of dropping every block, and how well one tells it."""

@@ -15,7 +15,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RankCorrelation:
     """Spearman's rank correlation of unlikeness by `measure` with damage, in [-1, 1].
 
     1: the more alike a block's two ends, the less dropping it costs, without exception. `overall`: all blocks.
@@ -30,7 +30,7 @@ class Agreement:
     by_size: np.ndarray
 
 
-def agreements(stats: LayerStats, drops: DropMap, damage: Damage = "loss") -> list[Agreement]:
+def correlations(stats: LayerStats, drops: DropMap, damage: Damage = "loss") -> list[RankCorrelation]:
     """How well each measure of `stats` predicts the damage of each block, the best (overall) first."""
     if stats.num_layers != drops.num_layers:
         raise UserError(
@@ -38,12 +38,12 @@ def agreements(stats: LayerStats, drops: DropMap, damage: Damage = "loss") -> li
             "measure both on the same model."
         )
     values = drops.delta if damage == "loss" else drops.divergence
-    found = [agreement(name, stats.values[name], values) for name in stats.values]
-    return sorted(found, key=lambda a: -np.nan_to_num(a.overall, nan=-2.0))
+    found = [rank_correlation(name, stats.values[name], values) for name in stats.values]
+    return sorted(found, key=lambda each: -np.nan_to_num(each.overall, nan=-2.0))
 
 
-def agreement(name: str, similarity: np.ndarray, damage: np.ndarray) -> Agreement:
-    """`Agreement` of measure `name`; similarity, damage: [L+1, L+1]. Blocks without a finite damage are left out."""
+def rank_correlation(name: str, similarity: np.ndarray, damage: np.ndarray) -> RankCorrelation:
+    """That of measure `name`; similarity, damage: [L+1, L+1]. Blocks without a finite damage are left out."""
     layers = damage.shape[0] - 1
     starts, stops = block_cells(layers)
     unlike, cost, sizes = -alike(name, similarity)[starts, stops], damage[starts, stops], stops - starts
@@ -55,7 +55,7 @@ def agreement(name: str, similarity: np.ndarray, damage: np.ndarray) -> Agreemen
         by_size[size], counts[size] = spearman(unlike[some], cost[some]), some.sum()
     known = np.isfinite(by_size)
     within = float(np.average(by_size[known], weights=counts[known])) if known.any() else float("nan")
-    return Agreement(name, spearman(unlike[usable], cost[usable]), within, by_size)
+    return RankCorrelation(name, spearman(unlike[usable], cost[usable]), within, by_size)
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:

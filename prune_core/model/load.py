@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Pretra
 
 from prune_core.model import checkpoint
 from prune_core.model.checkpoint import Metadata, resolve
+from prune_core.model.context import context_limit
 from prune_core.model.device import HEADROOM, choose_device, choose_dtype, free_bytes
 from prune_core.model.stack import LayerStack, find_stack
 from prune_core.model.transformers_parts import (
@@ -144,15 +145,13 @@ def _info(ref: ModelRef, config: PretrainedConfig, parameters: int, stored_dtype
     device = choose_device(ref.device)
     dtype = choose_dtype(ref.dtype, stored_dtype, device)
     text = config.get_text_config()
-    limits = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
-    context = next((limit for name in limits if (limit := getattr(text, name, None))), NO_LIMIT)
     return ModelInfo(
         ref=ref,
         family=config.model_type,
         num_layers=text.num_hidden_layers,
         hidden_size=text.hidden_size,
         vocab_size=text.vocab_size,
-        context_length=context,
+        context_length=context_limit(config) or NO_LIMIT,
         parameters=parameters,
         weight_bytes=parameters * getattr(torch, dtype).itemsize,
         stored_dtype=stored_dtype,

@@ -11,7 +11,7 @@ import torch
 from prune_core.cut import mergekit
 from prune_core.cut.build import build
 from prune_core.cut.edits import check_buildable
-from prune_core.cut.replacements.files import REPLACEMENT, load_weights
+from prune_core.cut.replacements.fitted_file import REPLACEMENT, load_weights
 from prune_core.export.folder import export, write_card
 from prune_core.model.load import LoadedModel, load
 from prune_core.pipeline.measuring import compare, prepare

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from prune_core.cut.build import check_supported
-from prune_core.cut.replacements.files import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
 from prune_core.cut.replacements.fit_plan import Curves, fit_plan
+from prune_core.cut.replacements.fitted_file import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
 from prune_core.data.calibration import Batch, calibration_batches
 from prune_core.measure.drop_map import measure_drops
 from prune_core.measure.similarity.one_pass import measure_all

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from prune_core.cut.preview import planned
-from prune_core.cut.replacements.files import load_weights
+from prune_core.cut.replacements.fitted_file import load_weights
 from prune_core.evaluate.departure import first_departure, log_probabilities, scored_tokens
 from prune_core.evaluate.generate import new_text, prompt_ids, text_after, text_so_far
 from prune_core.pipeline.planning import fitted_file

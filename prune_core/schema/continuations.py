@@ -56,7 +56,7 @@ class Texts:
     seconds: float = 0.0
 
 
-def agreement(pair: TextPair) -> float:
+def same_top_share(pair: TextPair) -> float:
     """The share of the donor's tokens at which both models agree on the most likely token; NaN without tokens."""
     return sum(token.agrees for token in pair.tokens) / len(pair.tokens) if pair.tokens else float("nan")
 

@@ -98,8 +98,8 @@ def changed_layer(name: str, start: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, patches nothing, and trained
-    networks all but `ridge`.
+    """How a network is fitted. Linear maps use `ridge`, `held_back`, `batch` and `seed`, LinearPatch nothing, and
+    trained networks all but `ridge`.
 
     ridge: what is added to the diagonal of a linear map's normal equations, relative to its mean; it regularises the
         map towards the identity, which is what dropping the block amounts to. None tries several, the plain cut among

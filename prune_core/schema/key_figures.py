@@ -1,10 +1,10 @@
 """The handful of figures by which runs are listed, sorted and plotted, out of everything that a run measures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Literal
 
-from prune_core.schema.reports import Metric
+from prune_core.schema.reports import Metric, paired
 from prune_core.schema.wording import metric_in_words
 
 
@@ -60,50 +60,46 @@ def key_figures(result: dict[str, Any]) -> dict[str, KeyFigure]:
     """The key figures in `result`, a RunResult as JSON data, by name; what was not measured is left out."""
     donor = _metrics(result.get("donor"))
     pruned = _metrics({name: value for name, value in result.items() if name != "donor"})
+    pairs = {_key_of(after): (before, after) for before, after in reversed(paired(donor, pruned))}  # the first counts
+    if mean := _mean_accuracy(pruned):
+        pairs["accuracy"] = _mean_accuracy(donor), mean
     found = {}
-    for each in KEYS:
-        after = _pick(each.name, pruned)
-        if after is None:
-            continue
-        alike = donor if each.name == "accuracy" else [m for m in donor if m["task"] == after["task"]]
-        before = _pick(each.name, alike) or {}
-        found[each.name] = KeyFigure(
-            ", ".join(filter(None, (after["task"], after["note"]))),
-            before.get("value"),
-            before.get("stderr"),
-            after["value"],
-            after["stderr"],
+    for name, (before, after) in ((each.name, pairs[each.name]) for each in KEYS if each.name in pairs):
+        found[name] = KeyFigure(
+            ", ".join(filter(None, (after.task, after.note))),
+            before and before.value,
+            before and before.stderr,
+            after.value,
+            after.stderr,
         )
     return found
 
 
-def _metrics(data: Any) -> list[dict[str, Any]]:
-    """Every Metric anywhere in JSON data, in its order."""
+def _key_of(metric: Metric) -> str:
+    """The name of the key that this metric is, if it is one."""
+    return {"KL from donor": "kl", "checkpoint": "disk"}.get(metric.name, metric.name)
+
+
+def _metrics(data: Any) -> list[Metric]:
+    """Every Metric anywhere in JSON data, in its order. Types are not checked: lists of runs hold thousands."""
     if isinstance(data, dict):
-        return [data] if data.get("type") == "Metric" else [m for value in data.values() for m in _metrics(value)]
+        if data.get("type") == "Metric":
+            return [Metric(**{name: value for name, value in data.items() if name != "type"})]
+        return [m for value in data.values() for m in _metrics(value)]
     return [m for value in data for m in _metrics(value)] if isinstance(data, list) else []
 
 
-def _pick(name: str, metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The metric that the key `name` stands for."""
-    if name == "accuracy":
-        return _mean_accuracy(metrics)
-    names = {"kl": ("KL from donor",), "disk": ("checkpoint",)}.get(name, (name,))
-    return next((m for m in metrics if m["name"] in names), None)
-
-
-def _mean_accuracy(metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _mean_accuracy(metrics: list[Metric]) -> Metric | None:
     """The mean that a group of all tasks reports, else the plain mean of all tasks' accuracies, errors combined."""
-    every = [m for m in metrics if m["name"] == "acc"]
-    scores = [m for m in every if not m["note"].startswith("mean of")]
-    group = next((m for m in every if m["note"].startswith(f"mean of {len(scores)} tasks")), None)
+    every = [m for m in metrics if m.name == "acc"]
+    scores = [m for m in every if not m.note.startswith("mean of")]
+    group = next((m for m in every if m.note.startswith(f"mean of {len(scores)} tasks")), None)
     if group is not None or len(scores) < 2:
         return group or (scores[0] if scores else None)
-    errors = [m["stderr"] or 0.0 for m in scores]
-    names = ", ".join(m["task"] for m in scores)
-    return scores[0] | {
-        "task": names,
-        "value": sum(m["value"] for m in scores) / len(scores),
-        "stderr": sqrt(sum(error**2 for error in errors)) / len(scores),
-        "note": f"mean of {len(scores)} tasks, {scores[0]['note']}",
-    }
+    return replace(
+        scores[0],
+        task=", ".join(m.task for m in scores),
+        value=sum(m.value for m in scores) / len(scores),
+        stderr=sqrt(sum((m.stderr or 0.0) ** 2 for m in scores)) / len(scores),
+        note=f"mean of {len(scores)} tasks, {scores[0].note}",
+    )

@@ -5,6 +5,7 @@ i, before the final norm. Cell (i, j) with i < j of a similarity map compares st
 block [i, j).
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +23,19 @@ class Block:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop:
             raise UserError(f"Block [{self.start}, {self.stop}) is empty or negative: choose 0 <= start < stop.")
+
+    @classmethod
+    def from_key(cls, key: str) -> "Block":
+        """The block whose `key` this is. UserError for any other text."""
+        found = re.fullmatch(r"(\d+)-(\d+)", key)
+        if found is None:
+            raise UserError(f"'{key}' names no block: write its first layer and the one after its last, such as 9-13.")
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def key(self) -> str:
+        """Its name in files, "9-13": start and stop, half-open."""
+        return f"{self.start}-{self.stop}"
 
     @property
     def layers(self) -> tuple[int, ...]:

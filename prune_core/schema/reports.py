@@ -1,9 +1,13 @@
 """What was measured on a model: numbers with their units and errors, and texts. No torch."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from prune_core.schema.plan import Plan
+
+OUTCOME = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,18 @@ class Metric:
     chance: float | None = None
     samples: int | None = None
     note: str = ""
+
+    @property
+    def kind(self) -> tuple[str, str, str, str]:
+        """What two figures must share to be compared: on what, what, in which unit and how measured. Decimals in a
+        note are outcomes, such as "from 1.41 to 1.52"."""
+        return self.task, self.name, self.unit, OUTCOME.sub("", self.note)
+
+
+def paired(donor: Iterable[Metric], pruned: Iterable[Metric]) -> list[tuple[Metric | None, Metric]]:
+    """Each of the pruned model's figures with the donor's of the same kind, None where there is none."""
+    before = {metric.kind: metric for metric in donor}
+    return [(before.get(metric.kind), metric) for metric in pruned]
 
 
 @dataclass(frozen=True)

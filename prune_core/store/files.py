@@ -1,7 +1,7 @@
 """Writing to disk: whole or not at all. Every file of the house that matters is written here.
 
-A file is written beside its place and renamed into it, so a reader or a crash never sees half of one. Until then its
-name is .<name>-<token>-<process id>, so that what a dead process left can be told from what a live one writes.
+A file or folder is written beside its place and renamed into it, so a reader or a crash never sees half of one. Until
+then its name is .<name>-<token>-<process id>, so that what a dead process left can be told from what a live one writes.
 """
 
 import errno
@@ -41,7 +41,7 @@ def is_disk_full(error: BaseException) -> bool:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Where to write what then becomes `path` in one step; nothing is left of it where that failed."""
-    unfinished = path.with_name(f".{path.name}-{secrets.token_hex(4)}-{os.getpid()}")
+    unfinished = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
@@ -51,6 +51,26 @@ def whole(path: Path) -> Iterator[Path]:
         if is_disk_full(error):
             raise DiskFull(path) from error
         raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which then becomes the new folder `path` in one step; nothing is left of it where that
+    failed."""
+    unfinished = _beside(path)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        os.rename(unfinished, path)
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if is_disk_full(error):
+            raise DiskFull(path) from error
+        raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{secrets.token_hex(4)}-{os.getpid()}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,11 +96,9 @@ def copy_folder(source: Path, target: str) -> Path:
     folder = given_path(target).absolute()
     if not target.strip() or "\0" in target or is_folder(folder) or is_file(folder):
         raise UserError(f"'{target}' exists already or is empty: give the path of a new folder.")
-    partial = folder.with_name(f".{folder.name}-partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        partial.rename(folder)
+        with whole_folder(folder) as unfinished:
+            shutil.copytree(source, unfinished, dirs_exist_ok=True)
     except OSError as error:
         raise UserError(f"The copy to {folder} failed ({error.strerror}): choose a folder you may write to.") from error
     return folder

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
@@ -20,8 +19,6 @@ FEWEST, MOST = 2, 8
 
 TIMED = ("tokens/s", "ms", "s")
 """Units of timings, which differ from run to run."""
-
-OUTCOME = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.])")
 
 Named = tuple[str, RunResult]
 """What a run is called, and its result."""
@@ -58,8 +55,8 @@ def beside(runs: Sequence[Named]) -> Table:
         if shared not in donors:
             donors[shared] = "donor" if not donors else f"donor of {name}"
     columns = [*donors, *(_pruned(result) for _, result in runs)]
-    kinds = {_kind(metric): metric for column in columns for metric in reversed(column)}
-    ordered = dict.fromkeys(_kind(metric) for column in columns[len(donors) :] + columns for metric in column)
+    kinds = {metric.kind: metric for column in columns for metric in reversed(column)}
+    ordered = dict.fromkeys(metric.kind for column in columns[len(donors) :] + columns for metric in column)
     rows = [_row([_find(column, kind) for column in columns], kinds[kind], len(donors)) for kind in ordered]
     return Table((*donors.values(), *(name for name, _ in runs)), len(donors), tuple(rows))
 
@@ -126,13 +123,8 @@ def _lasting(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     return tuple(metric for metric in metrics if metric.unit not in TIMED)
 
 
-def _kind(metric: Metric) -> tuple[str, str, str, str]:
-    """What two figures must share to be compared. Decimals in a note are outcomes, such as "from 1.41 to 1.52"."""
-    return metric.task, metric.name, metric.unit, OUTCOME.sub("", metric.note)
-
-
 def _find(column: Sequence[Metric], kind: tuple[str, str, str, str]) -> Metric | None:
-    return next((metric for metric in column if _kind(metric) == kind), None)
+    return next((metric for metric in column if metric.kind == kind), None)
 
 
 def _row(cells: list[Metric | None], metric: Metric, donors: int) -> Row:

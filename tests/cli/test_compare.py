@@ -1,14 +1,17 @@
 """Methods compared on the command line, on a tiny checkpoint: the figures are those of each method's own jobs."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from prune_core.__main__ import app
+from prune_core.cli import comparing
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import PreviewSpec
+from prune_core.schema.inputs import HeldOut
 from prune_core.schema.reports import Preview
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.wording import seconds_in_words
@@ -32,6 +35,7 @@ def given(tmp_path_factory) -> list[str]:
 def test_a_table_of_methods(given, tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
     out = tmp_path / "table.md"
+    monkeypatch.setattr(comparing, "LIGHT", replace(comparing.LIGHT, heldout=HeldOut(max_tokens=512)))
     asked = [*given, "--methods", "last, llm_drop,shortened_taylor,shortgpt", "--out", str(out)]
     shown = CliRunner().invoke(app, asked)
     assert shown.exit_code == 0, shown.output

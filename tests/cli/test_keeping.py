@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from prune_core.__main__ import app
+from prune_core.cli import keeping
 from prune_core.export.recipes import read_recipe
 from prune_core.pipeline.house import open_store
 from prune_core.schema.errors import UserError
@@ -27,13 +27,13 @@ def two(store: Store) -> list[str]:
 
 
 def runs(*words: str) -> str:
-    done = CliRunner().invoke(app, ["runs", *words], catch_exceptions=False)
+    done = CliRunner().invoke(keeping.app, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
 
 def refused(*words: str) -> str:
-    done = CliRunner().invoke(app, ["runs", *words])
+    done = CliRunner().invoke(keeping.app, words)
     assert isinstance(done.exception, UserError), done.output
     return str(done.exception)
 

@@ -85,19 +85,6 @@ def test_merge_takes_one_layers_memory():
     assert all(name.startswith("model.layers.1.") for name in new)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_sequence_losses_are_the_formula(size, monkeypatch):
-    monkeypatch.setattr("prune_core.forward.losses.CHUNK_VALUES", 3 * VOCAB)  # three tokens at a time
-    model, lengths = tiny_model("gemma2", 4), (20, 3, 13, 2, 1)
-    found = sequence_losses(model, ragged_batches(lengths, size))
-    assert found.nll.dtype == np.float64
-    assert found.tokens.tolist() == [length - 1 for length in lengths]
-    for row, batch in enumerate(ragged_batches(lengths, 1)):
-        scores = torch.log_softmax(model(batch.input_ids).logits[0].double(), dim=-1)
-        expected = -sum(float(scores[t, batch.input_ids[0, t + 1]]) for t in range(lengths[row] - 1))
-        assert found.nll[row] == pytest.approx(expected, abs=1e-4)
-
-
 def test_preview_tells_loss_and_paired_standard_error():
     model, batches = tiny_model("qwen2", 5), ragged_batches((20, 9, 14, 6, 17, 11), 3)
     plan = drop_plan(5, (2,))

@@ -147,7 +147,7 @@ def test_the_chosen_ridge_is_that_of_the_lowest_loss() -> None:
             nll, tokens = nll + found.nll.sum(), tokens + found.tokens.sum()
     assert nll / tokens == pytest.approx(min(point.held_back for point in curve), abs=1e-5)
     if chosen != math.inf:
-        change = equations(donor, in_batches(taught, 8), BLOCK, Silent()).change(chosen)
+        change = equations(donor, in_batches(taught, Fit().batch), BLOCK, Silent()).change(chosen)
         again = folded(donor.stack.layers[1], change)["mlp.down_proj.weight"]
         torch.testing.assert_close(fitted["2-4.linear.mlp.down_proj.weight"], again, atol=1e-5, rtol=0)
 

@@ -15,6 +15,8 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from tests.e2e.visiting import App, measured_store
+
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -95,8 +97,14 @@ def app_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
             print(f"\n--- log of {script}\n{log.read_text(errors='replace')[-6000:]}")
 
 
+@pytest.fixture(scope="module")
+def app(browser: Browser, app_server: AppServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app on a store where a little text of the demo is measured; one server and one worker a module."""
+    with measured_store(tmp_path_factory.mktemp("home")) as home:
+        yield App(browser, app_server("app.py", {"LAYERSCOPE_HOME": str(home.home)}), home)
+
+
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -111,3 +111,20 @@ def test_sampling_near_temperature_0_is_greedy():
     model, tokenizer = tiny_model("llama"), tiny_tokenizer()
     cold = continuations(model, tokenizer, ("Hello",), NEW, temperature=1e-9)
     assert cold == continuations(model, tokenizer, ("Hello",), NEW)
+
+
+def test_characters_of_several_tokens_are_given_out_whole():
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from prune_core.evaluate.generate import text_so_far
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer = Tokenizer(models.BPE({letter: n for n, letter in enumerate(sorted(alphabet))}, []))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    by_bytes = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    text = "naïve 日本 🙂 end"
+    tokens = by_bytes(text)["input_ids"]
+    pieces = [text_so_far(by_bytes, tokens[:2], tokens[2 : 2 + count]) for count in range(len(tokens) - 1)]
+    assert all(text[2:].startswith(piece) for piece in pieces)
+    assert pieces[-1] == text[2:] and len(set(pieces)) == len(text) - 1

@@ -7,11 +7,12 @@ import pytest
 
 from prune_core.evaluate import task_list
 from prune_core.evaluate.harness import ResidentLM
+from prune_core.evaluate.jsonl_items import read_items
+from prune_core.evaluate.jsonl_task import jsonl_task
 from prune_core.evaluate.tasks import choose_tasks, group_metrics, run_tasks, score_task
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import HeldOut
-from prune_core.schema.presets import TASK_PRESETS, WINDOW_PRESETS, task_preset, window_preset, with_tasks, with_windows
 from prune_core.schema.progress import Silent
 from tests.evaluate.test_tasks import ITEMS, command_line, evaluation, folder, model
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
@@ -115,10 +116,10 @@ def test_a_task_written_for_no_examples_stays_so(model, folder, tmp_path):
         (GOOD | {"gold": True}, "Line 3 .*has gold True"),
     ],
 )
-def test_bad_lines_are_named(model, file, line, message):
+def test_bad_lines_are_named(file, line, message):
     write(file, GOOD, "", line, GOOD)
     with pytest.raises(UserError, match=message):
-        scores(model, Evaluation(HeldOut(), (str(file),), None))
+        read_items(file)
 
 
 def test_bad_files_are_named(model, file):
@@ -139,10 +140,12 @@ def test_odd_signs_stay_as_they_are(model, file):
     item = {"query": "{{ 7 }} {% raw %}\u2028 \\n", "choices": ["{{gold}}", "['a']"], "gold": 1, "extra": "left out"}
     write(file, item, item)
     chosen = choose_tasks(Evaluation(HeldOut(), (str(file),), None), Silent())
-    task = chosen.tasks["items"]
-    doc = next(iter(task.eval_docs))
-    assert task.doc_to_text(doc) == item["query"]
-    assert task.doc_to_choice(doc) == item["choices"]
+    for task in (chosen.tasks["items"], jsonl_task(file)):
+        doc = next(iter(task.eval_docs))
+        assert task.doc_to_text(doc) == item["query"]
+        assert task.doc_to_choice(doc) == item["choices"]
+    kept = {name: item[name] for name in ("query", "choices", "gold")}
+    assert read_items(file) == [kept, kept]
 
 
 def test_every_item_is_kept(model, folder):
@@ -180,18 +183,3 @@ def test_more_examples_than_there_are_is_an_error(model, file):
     assert scores(model, Evaluation(HeldOut(), (str(file),), None, fewshot=2))
     with pytest.raises(UserError, match="The task items has 2 examples to show, 3 are asked for"):
         scores(model, Evaluation(HeldOut(), (str(file),), None, fewshot=3))
-
-
-def test_presets_set_what_they_say_and_are_recognised():
-    assert task_preset(Evaluation()).name == "demo-skills"
-    assert window_preset(HeldOut()).name == "demo"
-    for preset in TASK_PRESETS:
-        assert task_preset(with_tasks(Evaluation(task_limit=7), preset.name)) == preset
-    for preset in WINDOW_PRESETS:
-        found = with_windows(HeldOut("some.txt"), preset.name)
-        assert (found.context, found.stride, found.joined) == (preset.context, preset.stride, preset.joined)
-        assert window_preset(found) == preset
-    assert task_preset(Evaluation(tasks=("boolq",))) is None
-    assert len(with_tasks(Evaluation(), "zero-shot").tasks) == 7
-    with pytest.raises(UserError, match="choose one of demo-skills, zero-shot, mmlu"):
-        with_tasks(Evaluation(), "glue")

@@ -1,8 +1,5 @@
 """The drop map against brute force, its partial maps, rank correlation, and the best sets for a budget."""
 
-import itertools
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -10,13 +7,11 @@ import torch
 from prune_core.cut.preview import planned, sequence_losses
 from prune_core.data.batches import Batch
 from prune_core.measure import drop_map
-from prune_core.measure.correlation import agreements, spearman
-from prune_core.schema.drop_map import DropMap, block_cells, damage_csv, least_damage
+from prune_core.schema.drop_map import DropMap, block_cells, least_damage
 from prune_core.schema.errors import Cancelled, UserError
-from prune_core.schema.measures import LayerStats
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
-from prune_core.search.block_sets import best_sets, remeasured
+from prune_core.search.block_sets import best_sets
 from tests.fixtures.tiny import tiny_ids, tiny_model
 
 LAYERS = 5
@@ -165,89 +160,4 @@ def test_a_broken_model_is_refused():
 # --- rank correlation ------------------------------------------------------------------------------------------------
 
 
-def test_ranks_of_ties_are_averaged():
-    assert spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 8, 27, 64])) == pytest.approx(1)
-    # by hand: ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: covariance 4.5 over sqrt(4.5 * 5)
-    assert spearman(np.array([0.0, 5, 5, 9]), np.array([1.0, 3, 2, 4])) == pytest.approx(4.5 / np.sqrt(22.5))
-    assert np.isnan(spearman(np.ones(4), np.arange(4.0))) and np.isnan(spearman(np.arange(2.0), np.arange(2.0)))
-    assert np.isnan(spearman(np.arange(4.0), np.ones(4))) and np.isnan(spearman(np.zeros(0), np.zeros(0)))
-
-
-def test_ranks_are_those_of_a_literal_count():
-    random = np.random.default_rng(0)
-    for _ in range(50):
-        a, b = (random.integers(0, 6, 12).astype(float) for _ in range(2))
-        # an element's rank: how many are smaller, and half of its equals
-        ranks = [[sum(v < x for v in side) + (sum(v == x for v in side) + 1) / 2 for x in side] for side in (a, b)]
-        x, y = (np.array(side) - np.mean(side) for side in ranks)
-        assert spearman(a, b) == pytest.approx((x @ y) / math.sqrt((x @ x) * (y @ y)))
-
-
-def made_up(damage: np.ndarray) -> DropMap:
-    """A drop map of one-token sequences whose delta is `damage` [L+1, L+1]."""
-    layers = damage.shape[0] - 1
-    blocks = damage[block_cells(layers)]
-    nll = np.stack([1.0 + blocks, 1.0 + blocks])
-    return DropMap(layers, np.arange(2), nll, nll, np.ones(2), np.ones(2, dtype=np.int64), 2)
-
-
-def test_agreement_overall_and_within_sizes():
-    rng = np.random.default_rng(0)
-    damage = np.triu(rng.random((9, 9)), 1)
-    damage = damage + damage.T
-    damage[0, 8] = damage[8, 0] = np.nan
-    size = np.abs(np.subtract.outer(np.arange(9), np.arange(9)))
-    values = {"cosine": 1 - damage, "angular": damage, "cka": 1.0 / (1 + size)}
-    stats = LayerStats(8, values, {}, 2, 2)
-    found = {a.measure: a for a in agreements(stats, made_up(damage))}
-    assert found["cosine"].overall == pytest.approx(1) and found["angular"].within == pytest.approx(1)
-    assert np.isnan(found["cka"].by_size).all() and np.isnan(found["cka"].within)  # knows the size only
-    assert np.isnan(found["cosine"].by_size[[0, 6, 7]][0]) and found["cosine"].by_size[5] == pytest.approx(1)
-    with pytest.raises(UserError, match="same model"):
-        agreements(stats, made_up(damage[:6, :6]))
-
-
-def test_csv_has_every_block_but_the_whole_model():
-    lines = damage_csv(made_up(np.arange(16.0).reshape(4, 4))).splitlines()
-    assert lines[0].startswith("start,stop,") and len(lines) == 1 + 5
-    assert lines[1] == "0,1,1,0,2,0"
-
-
 # --- best sets for a budget ------------------------------------------------------------------------------------------
-
-
-def runs_of(layers: tuple[int, ...]) -> list[tuple[int, int]]:
-    starts = [layer for layer in layers if layer - 1 not in layers]
-    return [(start, next(q for q in itertools.count(start) if q not in layers)) for start in starts]
-
-
-@pytest.mark.parametrize("most_blocks", [None, 1, 2])
-@pytest.mark.parametrize("budget", [1, 3, 5, 7])
-def test_best_sets_are_those_of_enumeration(budget, most_blocks):
-    layers = 8
-    damage = np.random.default_rng(budget).normal(size=(layers + 1, layers + 1)) * 3 + 1
-    damage[2, 4] = np.nan
-    damage[0, layers] = np.nan
-    found = best_sets(damage, budget, count=6, most_blocks=most_blocks)
-    every = []
-    for chosen in itertools.combinations(range(layers), budget):
-        runs = runs_of(chosen)
-        cost = sum(damage[i, j] for i, j in runs)
-        if np.isfinite(cost) and len(runs) <= (most_blocks or budget):
-            every.append((cost, chosen))
-    expected = sorted(every)[:6]
-    assert [candidate.layers for candidate in found] == [chosen for _, chosen in expected]
-    np.testing.assert_allclose([candidate.predicted for candidate in found], [cost for cost, _ in expected])
-
-
-def test_measured_again_and_sorted():
-    found = best_sets(np.abs(np.random.default_rng(0).normal(size=(7, 7))), 3, count=4)
-    measured = remeasured(found, lambda layers: -float(sum(layers)))
-    assert sorted(sum(c.layers) for c in measured) == sorted(sum(c.layers) for c in found)
-    assert [c.measured for c in measured] == sorted(-float(sum(c.layers)) for c in found)
-
-
-def test_impossible_budgets_are_refused():
-    for budget in (0, 6, 7):
-        with pytest.raises(UserError, match="choose 1 to 5"):
-            best_sets(np.zeros((7, 7)), budget)

@@ -5,10 +5,13 @@ import torch
 
 from prune_core.cut.build import build
 from prune_core.measure.similarity.one_pass import measure_all
-from prune_core.methods import Measured, method_named
-from prune_core.methods.blocks import BlockDistance, Streamline
+from prune_core.methods.base import Measured
+from prune_core.methods.blockpruner import BlockPruner
+from prune_core.methods.blocks import BlockDistance, DeepestLayers, Streamline
 from prune_core.methods.laco import LaCo
 from prune_core.methods.llm_drop import LLMDrop
+from prune_core.methods.shortgpt import ShortGPT
+from prune_core.methods.sleb import SLEB
 from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.search.evidence import Search
 from tests.methods import literal
@@ -70,7 +73,7 @@ def test_sliding_layer_merging(model, rule, threshold):
 
 def test_sleb(model):
     search = Search(loaded(model), BATCHES)
-    plan = method_named("sleb").plan(search, 3)
+    plan = SLEB().plan(search, 3)
     removed, seen = literal.sleb(model, sentences(BATCHES), 3)
     tokens = sum(ids.shape[1] - 1 for ids in sentences(BATCHES))
     assert plan.removed == tuple(sorted(removed))
@@ -80,7 +83,7 @@ def test_sleb(model):
 
 def test_blockpruner(model):
     search = Search(loaded(model), BATCHES)
-    plan = method_named("blockpruner").plan(search, 3)
+    plan = BlockPruner().plan(search, 3)
     removed, seen = literal.blockpruner(model, sentences(BATCHES), 6)
     tokens = sum(ids.shape[1] - 1 for ids in sentences(BATCHES))
     assert parts_gone(plan) == set(removed)
@@ -121,11 +124,11 @@ def test_block_influence(model, stats):
     order = sorted(range(LAYERS), key=lambda layer: influence[layer])
     for budget in range(1, LAYERS):
         evidence = Measured(LAYERS, stats)
-        assert method_named("shortgpt").plan(evidence, budget).removed == tuple(sorted(order[:budget]))
+        assert ShortGPT().plan(evidence, budget).removed == tuple(sorted(order[:budget]))
         assert [step.score for step in evidence.steps] == pytest.approx(sorted(influence), abs=1e-5)
 
 
 def test_the_simple_variant_keeps_the_last_layer():
     for budget in range(1, LAYERS):
-        removed = method_named("deepest").plan(Measured(LAYERS), budget).removed
+        removed = DeepestLayers().plan(Measured(LAYERS), budget).removed
         assert removed == tuple(range(LAYERS - budget - 1, LAYERS - 1))

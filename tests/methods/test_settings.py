@@ -8,8 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from prune_core.methods import METHODS, AnyMethod, Measured, from_words, method_named, settings_of, with_words
+from prune_core.methods import METHODS, AnyMethod, method_named
+from prune_core.methods.base import Measured
 from prune_core.methods.laco import LaCo
+from prune_core.methods.settings import from_words, settings_of, with_words
 from prune_core.pipeline.specs import AnySpec, PlanSpec
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError

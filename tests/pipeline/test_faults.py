@@ -113,6 +113,11 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def wait_to_be_killed(*_: object) -> None:
+    while True:
+        signal.pause()
+
+
 class FullDisk:
     """No room from the moment that `name` is to be put in its place, until `over`."""
 
@@ -187,7 +192,9 @@ def test_a_lost_terminal_is_resumed_by_the_same_command(spec, whole_run, tmp_pat
     monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path / "home"))
     recipe, store = tmp_path / "recipe.json", open_store(tmp_path / "home")
     recipe.write_text(dumps(spec), encoding="utf-8")
-    child = in_a_child(lambda: app(["run", str(recipe)], standalone_mode=False))
+    with pytest.MonkeyPatch.context() as patch:  # the child comes as far as that and no further, however slow we are
+        patch.setattr("prune_core.pipeline.measuring.speed", wait_to_be_killed)
+        child = in_a_child(lambda: app(["run", str(recipe)], standalone_mode=False))
     wait_for(lambda: any(store.home.glob("runs/run-*/parts/perplexity.json")))
     os.kill(child, signal.SIGHUP)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGHUP
@@ -228,7 +235,6 @@ from prune_core.pipeline.house import open_store
 from prune_core.schema.run import RunSpec
 from prune_core.store import jobs
 from prune_core.store.files import read_json
-
 print(jobs.submit(open_store(Path(sys.argv[1])), read_json(Path(sys.argv[2]), RunSpec)), flush=True)
 time.sleep(600)
 """

@@ -8,7 +8,6 @@ import pytest
 
 from prune_core.pipeline import measuring
 from prune_core.pipeline.house import open_store
-from prune_core.pipeline.specs import AnyResult
 from prune_core.schema import serial
 from prune_core.schema.inputs import HeldOut
 from prune_core.schema.plan import drop_plan
@@ -150,7 +149,7 @@ def test_a_run_without_tasks_and_one_of_an_older_version(spec, tmp_path):
     assert [m.name for m in result.agreement.metrics] == ["KL from donor", "same likeliest token"]
     data = serial.to_json(result)
     del data["agreement"]
-    assert serial.from_json(AnyResult, data) == replace(result, agreement=None)
+    assert serial.from_json(RunResult, data) == replace(result, agreement=None)
     assert serial.from_json(Agreement, serial.to_json(result.agreement)) == result.agreement
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from prune_core.__main__ import app
 from prune_core.cli.running import read_recipe
-from prune_core.cut.replacements.files import REPLACEMENT
+from prune_core.cut.replacements.fitted_file import REPLACEMENT
 from prune_core.model.stack import find_stack
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.runner import runner

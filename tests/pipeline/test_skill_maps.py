@@ -1,7 +1,5 @@
 """The map of skills: its numbers are lm-eval's, its errors those of the formulas, and a stopped job goes on."""
 
-import json
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,6 @@ from typer.testing import CliRunner
 
 from prune_core.__main__ import app
 from prune_core.cut.preview import planned
-from prune_core.evaluate.choices import choices
 from prune_core.evaluate.tasks import run_tasks
 from prune_core.model.load import load
 from prune_core.pipeline.house import open_store
@@ -25,44 +22,18 @@ from prune_core.schema.inputs import ModelRef
 from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
-from prune_core.schema.skill_map import Skill, SkillMap, skills_csv
-from prune_core.schema.skill_words import readings
+from prune_core.schema.skill_map import SkillMap, skills_csv
 from prune_core.store import jobs, worker
+from tests.fixtures.letter_task import ITEMS, letter_tasks
+from tests.fixtures.maps import skill_map_of
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
 
-TASK = """
-    task: {name}
-    dataset_path: json
-    dataset_kwargs:
-      data_files:
-        test: {name}.jsonl
-    test_split: test
-    fewshot_split: test
-    output_type: {kind}
-    doc_to_text: "{{{{query}}}}"
-    doc_to_choice: "{{{{choices}}}}"
-    doc_to_target: gold
-    metric_list:
-      - metric: acc
-      - metric: acc_norm
-"""
-ITEMS, LAYERS = 20, 4
+LAYERS = 4
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Two tasks of letters, with answers of like and of different lengths, and one that writes."""
-    folder = tmp_path_factory.mktemp("tasks")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    for name, kind, long in (("even", "multiple_choice", 1), ("uneven", "multiple_choice", 3), ("free", "x", 1)):
-        text = TASK.format(name=name, kind=kind) if name != "free" else TASK.format(name=name, kind="generate_until")
-        (folder / f"{name}.yaml").write_text(textwrap.dedent(text).strip() + "\n")
-        items = [
-            {"query": f"After {letters[n]} comes", "choices": [letters[n + 1], letters[n] * long, "z"], "gold": n % 3}
-            for n in range(ITEMS + 4)
-        ]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
-    return folder
+    return letter_tasks(tmp_path_factory.mktemp("tasks"))
 
 
 @pytest.fixture(scope="module")
@@ -75,34 +46,6 @@ def spec(folder, tmp_path) -> SkillMapSpec:
     tiny_model("llama", LAYERS).save_pretrained(tmp_path / "model")
     tiny_tokenizer().save_pretrained(tmp_path / "model")
     return SkillMapSpec(ModelRef(str(tmp_path / "model"), device="cpu"), ("even", "uneven"), str(folder), ITEMS)
-
-
-@pytest.mark.parametrize("fewshot", [None, 2])
-def test_means_and_errors_are_those_of_lm_eval_for_donor_and_planned_models(model, folder, fewshot):
-    evaluation = Evaluation(tasks=("even", "uneven"), task_folder=str(folder), task_limit=ITEMS, fewshot=fewshot)
-    items = choices(model, tiny_tokenizer(), evaluation, Silent())
-    seen = set()
-    for dropped in ((), (0,), (1,), (2, 3)):
-        with planned(model, drop_plan(LAYERS, dropped)):
-            right = items.right()
-            theirs = {(m.task, m.name): m for m in run_tasks(model, tiny_tokenizer(), evaluation)}
-        assert set(right) == set(theirs) == {(t, m) for t in ("even", "uneven") for m in ("acc", "acc_norm")}
-        donor = np.concatenate(list(right.values()))
-        none = np.zeros(0, dtype=np.int64)
-        found = SkillMap(LAYERS, 1, items.skills(right), none, np.zeros((0, len(donor))), donor, LAYERS)
-        for skill, value, stderr in zip(found.skills, found.donor, found.donor_stderr, strict=True):
-            metric = theirs[skill.task, skill.metric]
-            assert value == metric.value
-            assert stderr == pytest.approx(metric.stderr, rel=1e-12)
-            assert (skill.items, skill.chance) == (metric.samples, metric.chance)
-        seen.add(tuple(donor))
-    assert len(seen) > 2  # the planned models do not all answer alike
-
-
-def test_a_task_that_writes_is_refused_and_so_is_no_task(model, folder):
-    for tasks, message in ((("free",), "task free is not multiple-choice"), ((), "no task")):
-        with pytest.raises(UserError, match=message):
-            choices(model, tiny_tokenizer(), Evaluation(tasks=tasks, task_folder=str(folder)), Silent())
 
 
 def test_a_cancelled_map_is_kept_and_gone_on_with(spec, tmp_path, monkeypatch):
@@ -181,72 +124,8 @@ def test_on_the_command_line(spec, folder, tmp_path, monkeypatch):
 # --- numbers and words ------------------------------------------------------------------------------------------------
 
 
-def made_up(right: list[list[list[int]]], donor: list[list[int]], size: int = 1, chance: float = 0.25) -> SkillMap:
-    """right: per block, per skill, per item; donor: per skill, per item."""
-    skills = tuple(Skill(f"demo_skill_{k}", "acc", len(items), chance) for k, items in enumerate(donor))
-    rows = np.array([np.concatenate(row) for row in right], dtype=float)
-    starts = np.arange(len(right))
-    return SkillMap(len(right) + size - 1, size, skills, starts, rows, np.concatenate(donor).astype(float), len(right))
-
-
-def test_changes_and_their_errors_are_paired():
-    donor, without = [1, 1, 1, 0, 1], [1, 0, 1, 1, 0]
-    found = made_up([[without]], [donor])
-    differences = np.subtract(without, donor)
-    assert found.change[0, 0] == pytest.approx(-0.2)
-    assert found.change_stderr[0, 0] == pytest.approx(np.sqrt(differences.var(ddof=1) / 5))
-    assert not found.clear[0, 0]
-    assert np.isnan(made_up([[[0]]], [[1]]).change_stderr).all()
-
-
-def test_a_map_of_one_metric_has_its_items_alone():
-    found = made_up([[[0, 1], [1, 1, 0]]], [[1, 1], [0, 0, 0]])
-    mixed = replace(found, skills=(found.skills[0], replace(found.skills[1], metric="acc_norm")))
-    only = mixed.only("acc_norm")
-    assert only.right.tolist() == [[1, 1, 0]] and only.donor_right.tolist() == [0, 0, 0]
-    assert [skill.items for skill in only.skills] == [3]
-
-
-def test_what_the_map_says():
-    good, half, bad = [1] * 40, [1, 0] * 20, [0] * 40
-    blocks = [[bad, bad, half], [good, bad, half], [good, bad, half], [good, good, half]]
-    said = readings(made_up(blocks, [good, good, half], chance=0.5))
-    assert said == [
-        "Needed for every skill: layer 0.",
-        "Needed for skill 1: layers 1 to 2.",
-        "Dropped on its own, layer 3 costs no skill a loss detectable with 40 items.",
-        "The donor itself does not clearly beat chance on skill 2: little can be lost there.",
-    ]
-
-
-def test_small_losses_that_add_up_are_not_nothing():
-    good, little = [1] * 40, [1] * 37 + [0] * 3  # 7.5 points, 1.8 standard errors
-    found = made_up([[little] * 4, [good] * 4], [good] * 4)
-    assert not found.clear.any()
-    assert readings(found) == ["Dropped on its own, layer 1 costs no skill a loss detectable with 40 items."]
-
-
-def test_skills_that_need_the_same_layers_are_told_together_and_many_are_counted():
-    good, bad = [1] * 40, [0] * 40
-    said = readings(made_up([[bad] * 7 + [good, good], [good] * 8 + [bad], [good] * 9], [good] * 9))
-    assert said[:2] == [
-        "Needed for skill 0, skill 1, skill 2, skill 3 and 3 more: layer 0.",
-        "Needed for skill 8: layer 1.",
-    ]
-
-
-def test_what_a_map_of_blocks_says():
-    good, bad = [1] * 40, [0] * 40
-    said = readings(made_up([[bad, good], [bad, good], [good, good], [good, good]], [good, good], size=2))
-    assert said == [
-        "Needed for skill 0: the blocks of 2 that begin at layers 0 to 1.",
-        "Dropped on its own, each of the blocks of 2 that begin at layers 2 to 3 costs no skill a loss detectable "
-        "with 40 items.",
-    ]
-
-
 def test_csv_and_json_hold_every_digit(tmp_path):
-    found = made_up([[[1, 0, 1]]], [[1, 1, 1]])
+    found = skill_map_of([[[1, 0, 1]]], [[1, 1, 1]])
     line = skills_csv(found).splitlines()[1]
     assert line == "0,1,demo_skill_0,acc,3,0.25,1,0,0.666666667,0.333333333,-0.333333333,0.333333333"
     store = open_store(tmp_path)

@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 
 from prune_core.cut.build import build
 from prune_core.cut.preview import planned
-from prune_core.evaluate.departure import first_departure, log_probabilities, scored_tokens
 from prune_core.evaluate.generate import continuations, new_text
 from prune_core.export.folder import export
 from prune_core.model.load import load
@@ -17,7 +14,7 @@ from prune_core.pipeline.house import open_store
 from prune_core.pipeline.residents import Residents
 from prune_core.pipeline.runner import runner
 from prune_core.pipeline.specs import AnyResult, AnySpec, TextSpec
-from prune_core.schema.continuations import Departure, TextPair, Texts, agreement, departure_words, mean_kl
+from prune_core.schema.continuations import Texts
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
@@ -58,11 +55,6 @@ class Watched(Store):
 SEEN: list[Texts] = []
 
 
-def name(tokenizer, token: int) -> str:
-    """A token as it is told: the tiny models have more tokens than their tokenizer has words."""
-    return tokenizer.decode([token]) or f"<{token}>"
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dropped", [[0], [1, 3]])
 def test_without_the_cache_a_planned_model_writes_what_its_checkpoint_writes_with_it(family, dropped):
@@ -100,79 +92,6 @@ def test_the_streamed_text_is_the_unstreamed_one_and_what_is_kept_is_a_prefix(sp
             assert whole.donor.startswith(pair.donor) and whole.pruned.startswith(pair.pruned)
             grown += 0 < len(pair.donor) < len(whole.donor)
     assert grown > 5
-
-
-def test_characters_of_several_tokens_are_given_out_whole():
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    from prune_core.evaluate.generate import text_so_far
-
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer = Tokenizer(models.BPE({letter: n for n, letter in enumerate(sorted(alphabet))}, []))
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    by_bytes = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    text = "naïve 日本 🙂 end"
-    tokens = by_bytes(text)["input_ids"]
-    pieces = [text_so_far(by_bytes, tokens[:2], tokens[2 : 2 + count]) for count in range(len(tokens) - 1)]
-    assert all(text[2:].startswith(piece) for piece in pieces)
-    assert pieces[-1] == text[2:] and len(set(pieces)) == len(text) - 1
-
-
-def test_the_departure_is_where_a_plain_loop_finds_it():
-    """Greedy: the first token of the donor's text that the pruned model, shown the donor's tokens, would not take."""
-    model, tokenizer, ids = tiny_model("llama", 6), tiny_tokenizer(), tiny_ids(1, 5)[0].tolist()
-    ours = [token for _, token in zip(range(NEW), new_text(model, tokenizer, ids, 0.0, 0), strict=False)]
-    places = set()
-    for layer in range(6):
-        with planned(model, drop_plan(6, [layer])):
-            theirs = [t for _, t in zip(range(NEW), new_text(model, tokenizer, ids, 0.0, 0, False), strict=False)]
-            expected = None
-            for place, token in enumerate(ours):
-                seen = torch.tensor([ids + ours[:place]])
-                if int(model(seen, use_cache=False).logits[0, -1].argmax()) != token:
-                    expected = place
-                    break
-        found = first_departure(tokenizer, ids, ours, theirs)
-        assert (found.at if found else None) == expected
-        if found:
-            assert (found.donor, found.pruned) == tuple(name(tokenizer, t[found.at]) for t in (ours, theirs))
-        places.add(expected)
-    assert len(places) > 1
-
-
-def test_a_text_that_ends_early_departs_there():
-    tokenizer = tiny_tokenizer()
-    a, b, c = (tokenizer.convert_tokens_to_ids(letter) for letter in "abc")
-    assert first_departure(tokenizer, [a], [b, c], [b]) == Departure(1, "c", "")
-    assert first_departure(tokenizer, [a], [], [b]) == Departure(0, "", "b")
-    assert first_departure(tokenizer, [a], [b, c], [b, c]) is None
-    assert (
-        departure_words(TextPair("", departure=Departure(1, "c", ""))) == "diverges at token 2: donor 'c', pruned ends"
-    )
-    assert departure_words(TextPair("")) == "reproduces the donor's text token for token (0 tokens)"
-
-
-def test_tokens_are_scored_by_both_models_as_one_by_one():
-    model, other, tokenizer = tiny_model("llama", 3), tiny_model("llama", 3, seed=1), tiny_tokenizer()
-    ids, written = tiny_ids(1, 5)[0].tolist(), tiny_ids(1, 7, seed=2)[0].tolist()
-    scored = scored_tokens(
-        tokenizer, ids, written, *(log_probabilities(which, ids, written) for which in (model, other))
-    )
-    assert len(scored) == len(written)
-    for place, token in enumerate(scored):
-        seen = torch.tensor([ids + written[:place]])
-        p, q = (which(seen).logits[0, -1].double().softmax(-1) for which in (model, other))
-        assert token.donor == pytest.approx(float(p[written[place]]), rel=1e-4)
-        assert token.pruned == pytest.approx(float(q[written[place]]), rel=1e-4)
-        assert token.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-3, abs=1e-6)
-        assert token.agrees == (int(p.argmax()) == int(q.argmax()))
-        assert token.text == name(tokenizer, written[place])
-        assert token.donor_top == name(tokenizer, int(p.argmax()))
-    pair = TextPair("", tokens=scored)
-    assert agreement(pair) == np.mean([token.agrees for token in scored])
-    assert mean_kl(pair) == pytest.approx(np.mean([token.kl for token in scored]))
-    assert scored_tokens(tokenizer, ids, [], *(log_probabilities(model, ids, []),) * 2) == ()
 
 
 @pytest.mark.usefixtures("every_token")

@@ -11,6 +11,7 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.fingerprint import fingerprint
 from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
+from prune_core.schema.paths import given_path, is_file, is_folder
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.run import RunSpec
 from prune_core.schema.wording import model_name, text_name
@@ -41,3 +42,13 @@ def test_a_copy_to_no_path_is_refused(text, tmp_path):
     (tmp_path / "made").mkdir()
     with pytest.raises(UserError):
         copy_folder(tmp_path / "made", text)
+
+
+def test_a_path_that_the_system_will_not_look_at_leads_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "text.txt").write_text("a")
+    assert given_path("~/text.txt") == tmp_path / "text.txt"
+    assert is_file(given_path("~/text.txt")) and not is_folder(given_path("~/text.txt"))
+    assert is_folder(given_path("~")) and not is_file(given_path("~"))
+    for text in NO_PATHS[:-1]:
+        assert not is_file(given_path(text)) and not is_folder(given_path(text))

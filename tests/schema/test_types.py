@@ -109,3 +109,15 @@ def test_plans_in_words():
     assert layers_without(both, "mlp") == (1,) and layers_without(both, "attention") == ()
     with pytest.raises(UserError, match="runs backwards"):
         layers_from_words("9-3")
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_a_block_is_found_again_by_its_key(start, size):
+    block = Block(start, start + size)
+    assert Block.from_key(block.key) == block and block.key == f"{start}-{start + size}"
+
+
+@pytest.mark.parametrize("key", ["", "9", "9-", "-9", "9-13-2", "a-b", "13-9", "9-9", " 9-13"])
+def test_what_is_no_key_is_refused_in_a_sentence(key):
+    with pytest.raises(UserError, match=r"^.*\.$"):
+        Block.from_key(key)

@@ -5,7 +5,7 @@ import streamlit as st
 from pages._ui.figures.skill_map import skill_map
 from pages._ui.shared.choice import add_or_replace, choice_bar
 from pages._ui.shared.job_panel import job_panel, so_far
-from pages._ui.shared.where import of_the_demo
+from pages._ui.shared.model_and_text import of_the_demo
 from pages._ui.state import session
 from prune_core.pipeline.specs import SkillMapSpec
 from prune_core.schema.plan import Block, Plan

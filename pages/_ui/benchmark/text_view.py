@@ -9,7 +9,7 @@ from pages._ui.shared.plain import plain
 from pages._ui.shared.text_cards import text_cards
 from pages._ui.state import session
 from prune_core.pipeline.specs import TextSpec
-from prune_core.schema.continuations import TextPair, Texts, agreement, departure_words, mean_kl
+from prune_core.schema.continuations import TextPair, Texts, departure_words, mean_kl, same_top_share
 from prune_core.schema.evaluation import DEMO_PROMPTS
 from prune_core.schema.plan import Plan
 from prune_core.schema.run import RunSpec
@@ -107,7 +107,7 @@ def _pair(pair: TextPair, place: int) -> None:
     if pair.tokens:
         st.caption(
             f"Along the donor's text ({len(pair.tokens)} tokens), both models agree on the most likely token "
-            f"{agreement(pair):.0%} of the time; mean KL from the donor {mean_kl(pair):.3f} nats per token."
+            f"{same_top_share(pair):.0%} of the time; mean KL from the donor {mean_kl(pair):.3f} nats per token."
         )
         picture = departure(pair, session.palette())
         st.plotly_chart(picture, theme=None, width="stretch", key=f"departure_{place}")

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 from pages._ui.figures.frame import frame
 from pages._ui.figures.numbers import change, label_of
 from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
-from prune_core.schema.reports import Metric, Report
+from prune_core.schema.reports import Metric, Report, paired
 from prune_core.schema.wording import metric_in_words
 
 Pair = tuple[Metric, Metric]
@@ -42,12 +42,11 @@ def before_after(donor: Report, pruned: Report, palette: Palette = LIGHT) -> go.
 
 
 def _pairs(donor: Report, pruned: Report) -> list[Pair]:
-    others = {(m.name, m.task): m for m in pruned.metrics}
-    told = {(m.name, m.task) for m in donor.metrics}
+    perplexities = {metric.task for metric in donor.metrics if metric.name == "perplexity"}
     return [
-        (metric, others[metric.name, metric.task])
-        for metric in donor.metrics
-        if (metric.name, metric.task) in others and not (metric.name == "loss" and ("perplexity", metric.task) in told)
+        (before, after)
+        for before, after in paired(donor.metrics, pruned.metrics)
+        if before is not None and not (after.name == "loss" and after.task in perplexities)
     ]
 
 

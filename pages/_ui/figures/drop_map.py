@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from pages._ui.figures.frame import frame
 from pages._ui.figures.similarity_map import block_words, similarity_map, value_words
 from pages._ui.shared.theme import HALO, LIGHT, SCALE, SMALL_PX, Palette
-from prune_core.measure.correlation import Damage, agreement
+from prune_core.measure.correlation import Damage, rank_correlation
 from prune_core.schema.drop_map import DropMap, block_cells, real_blocks
 from prune_core.schema.measures import LayerStats, measure
 
@@ -137,7 +137,7 @@ def similarity_against_damage(
         hovertemplate="%{text}<extra></extra>",
     )
     figure = frame(go.Figure(marks), palette, height=420, showlegend=False, hovermode="closest")
-    found = agreement(name, stats.values[name], _values(drops, damage))
+    found = rank_correlation(name, stats.values[name], _values(drops, damage))
     _say_above(
         figure, f"rank correlation {_rank(found.overall)} over all blocks, {_rank(found.within)} within each size"
     )

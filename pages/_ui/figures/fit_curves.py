@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from pages._ui.figures.frame import frame
 from pages._ui.shared.theme import LIGHT, SMALL_PX, Palette
 from prune_core.schema.fit import Fit
+from prune_core.schema.plan import Block
 from prune_core.schema.wording import named
 
 LINES = ((2, "validation text", "solid", "lines+markers"), (1, "training text", "dot", "lines"))
@@ -74,7 +75,7 @@ def ridge_curves(curves: Mapping[str, np.ndarray], palette: Palette = LIGHT) -> 
 
 
 def _in_order(curves: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
-    return sorted(curves.items(), key=lambda item: int(item[0].partition("-")[0]))
+    return sorted(curves.items(), key=lambda item: Block.from_key(item[0]).start)
 
 
 def _colours(palette: Palette) -> Iterator[str]:
@@ -82,8 +83,7 @@ def _colours(palette: Palette) -> Iterator[str]:
 
 
 def _words(name: str) -> str:
-    start, _, stop = name.partition("-")
-    return named(tuple(range(int(start), int(stop))))
+    return named(Block.from_key(name).layers)
 
 
 def _ridge(ridge: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages._ui.figures.frame import MAP_MARGIN, frame
-from pages._ui.shared.theme import CHOSEN, HALO, LIGHT, PATCH, SCALE, SMALL_PX, Palette
+from pages._ui.shared.theme import CHOSEN, GROUP, HALO, LIGHT, SCALE, SMALL_PX, Palette
 from prune_core.schema.measures import LayerStats, Measure, measure
 from prune_core.schema.plan import Block
 from prune_core.schema.wording import named
@@ -129,10 +129,10 @@ def chosen_shapes(blocks: Iterable[Block], states: int) -> list[Shape]:
     return shapes
 
 
-def patch_shapes(blocks: Iterable[Block], states: int) -> list[Shape]:
+def group_shapes(blocks: Iterable[Block], states: int) -> list[Shape]:
     """An outline round the square of states start..stop of each block, a little outside that of a chosen block."""
     width = 1.5 if states > 40 else 2.5
-    return [shape for b in blocks for shape in _outlined(_cells(b.start, b.start, b.stop, b.stop, 0), PATCH, width)]
+    return [shape for b in blocks for shape in _outlined(_cells(b.start, b.start, b.stop, b.stop, 0), GROUP, width)]
 
 
 def _cells(i0: int, j0: int, i1: int, j1: int, inset: float) -> Shape:

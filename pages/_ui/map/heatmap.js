@@ -53,7 +53,7 @@ function receive(view, data) {
   view.data = data;
   view.root.dataset.waiting = view.waiting.length;
   view.root.setAttribute("aria-label", data.label);
-  for (const mark of ["chosen", "passing", "patches"]) view.root.querySelector(`.ls-map-${mark}`).hidden = !data.marks.includes(mark);
+  for (const mark of ["chosen", "passing", "groups"]) view.root.querySelector(`.ls-map-${mark}`).hidden = !data.marks.includes(mark);
   draw(view);
 }
 

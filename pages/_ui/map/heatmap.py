@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v2 import component
 
-from pages._ui.figures.similarity_map import chosen_shapes, passing_shapes, patch_shapes
+from pages._ui.figures.similarity_map import chosen_shapes, group_shapes, passing_shapes
 from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Block
 
@@ -29,7 +29,7 @@ _HTML = """<div class="ls-map" tabindex="0" role="application" aria-roledescript
 <div class="ls-map-line" aria-live="polite"></div>
 <div class="ls-map-key"><span class="ls-map-chosen" hidden>selected block</span>
 <span class="ls-map-passing" hidden>passes the threshold</span>
-<span class="ls-map-patches" hidden>sliding layer merging patch</span></div></div>"""
+<span class="ls-map-groups" hidden>sliding layer merging group</span></div></div>"""
 
 _map = component(
     "layerscope_map",
@@ -50,13 +50,13 @@ def heatmap(
     on_clear: Callable[[], None],
     chosen: Sequence[Block] = (),
     passing: np.ndarray | None = None,
-    patches: Sequence[Block] = (),
+    groups: Sequence[Block] = (),
     label: str = "Similarity of all pairs of states",
 ) -> None:
     """Draw `figure` (of `figures.similarity_map`) with the `chosen` blocks and the `passing` cells outlined.
 
     on_choose, on_clear: called once per user action, before the script reruns, so the script's body already sees the
-    new selection. passing: bool [L+1, L+1]. patches: blocks whose states [start, stop] are outlined as a square.
+    new selection. passing: bool [L+1, L+1]. groups: blocks whose states [start, stop] are outlined as a square.
     label: what a screen reader calls the map.
     """
     text = str(figure.to_json())
@@ -85,12 +85,12 @@ def heatmap(
             "version": version,
             "shapes": [
                 *passing_shapes(passing),
-                *patch_shapes(patches, num_layers + 1),
+                *group_shapes(groups, num_layers + 1),
                 *chosen_shapes(chosen, num_layers + 1),
             ],
             "marks": [
                 name
-                for name, shown in (("chosen", chosen), ("passing", passing is not None), ("patches", patches))
+                for name, shown in (("chosen", chosen), ("passing", passing is not None), ("groups", groups))
                 if shown
             ],
             "label": label,

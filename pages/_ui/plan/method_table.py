@@ -1,4 +1,4 @@
-"""Several methods at one budget: their strips stacked, their measured losses, and where they agree."""
+"""Several methods at one budget: their strips stacked, their measured losses, and the layers they share."""
 
 from dataclasses import dataclass, replace
 
@@ -103,7 +103,7 @@ def _show(entries: list[Entry]) -> None:
     plans = {entry.label: entry.plan for entry in ordered if entry.plan is not None}
     if plans:
         st.plotly_chart(strips(plans, session.palette()), theme=None, width="stretch", key="compared_strips")
-        st.caption(agreement_words(plans))
+        st.caption(shared_layers(plans))
     _table(ordered)
     stopped = [entry.spec for entry in ordered if entry.stopped and entry.spec]
     if stopped:
@@ -149,7 +149,7 @@ def _table(entries: list[Entry]) -> None:
         st.button(f"Use this plan: {describe(plan)}", on_click=session.choose, args=(plan,), type="primary")
 
 
-def agreement_words(plans: dict[str, Plan]) -> str:
+def shared_layers(plans: dict[str, Plan]) -> str:
     """ "Removed by all 3: layers 9 to 10; by 2: layer 11; by 1: layers 2, 12." The figure counts halves too."""
     votes = [sum(layer in plan.removed for plan in plans.values()) for layer in range(_depth(plans))]
     parts = []

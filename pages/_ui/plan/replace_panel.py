@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages._ui.map.picking import blocks_of, cut_layers, split, uncut
 from pages._ui.shared.fit_view import gave_way, trained_edits
 from pages._ui.shared.job_panel import start
-from pages._ui.shared.sources import linked
+from pages._ui.shared.paper_links import linked
 from pages._ui.state import session
 from prune_core.pipeline.specs import ReplaceResult
 from prune_core.schema.errors import UserError

@@ -10,7 +10,7 @@ from pages._ui.redundancy.block_sets_view import sets_view
 from pages._ui.shared.choice import add_or_replace, map_and_side
 from pages._ui.shared.job_panel import job_panel, watch
 from pages._ui.state import session
-from prune_core.measure.correlation import Damage, agreements
+from prune_core.measure.correlation import Damage, correlations
 from prune_core.pipeline.specs import DropMapSpec
 from prune_core.schema.drop_map import DropMap
 from prune_core.schema.errors import UserError
@@ -77,11 +77,11 @@ def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, 
         st.write("**Does similarity predict damage for this model?** Rank correlation; 1 is a perfect predictor.")
         rows = [
             {"Measure": measure(a.measure).label, "All blocks": a.overall, "Blocks of the same size": a.within}
-            for a in agreements(stats, drops, damage)
+            for a in correlations(stats, drops, damage)
         ]
         style = st.column_config.NumberColumn(format="%.2f")
         columns = {"All blocks": style, "Blocks of the same size": style}
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="agreements")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=columns, width="stretch", key="correlations")
         sets_view(drops, damage, grows)
     scatter = similarity_against_damage(stats, drops, name, damage, session.palette())
     st.plotly_chart(scatter, theme=None, width="stretch", key="scatter")

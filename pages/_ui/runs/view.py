@@ -7,7 +7,7 @@ from pages._ui.figures.pareto import letter, on_front, pareto
 from pages._ui.figures.runs_beside import beside as beside_figure
 from pages._ui.runs import report
 from pages._ui.runs.table import choose, chosen_ids
-from pages._ui.shared.comparison import show_comparison
+from pages._ui.shared.before_after_view import show_comparison
 from pages._ui.shared.export import show_export
 from pages._ui.shared.job_panel import job_panel
 from pages._ui.shared.plain import plain

@@ -49,7 +49,7 @@ def how_it_went(plan: Plan, expanded: bool) -> None:
 
 def gave_way(plan: Plan, result: ReplaceResult) -> str:
     """Which layers are dropped because no linear map did better than that; empty if there are none."""
-    tried = ((edit, result.curves.get(_name(edit))) for edit in plan.edits if isinstance(edit, Replace))
+    tried = ((edit, result.curves.get(edit.block.key)) for edit in plan.edits if isinstance(edit, Replace))
     dropped = [
         layer
         for edit, curve in tried
@@ -62,10 +62,6 @@ def gave_way(plan: Plan, result: ReplaceResult) -> str:
     return f"No linear map beat the plain cut, so {named(tuple(dropped))} {verb} simply dropped."
 
 
-def _name(edit: Replace) -> str:
-    return f"{edit.block.start}-{edit.block.stop}"
-
-
 def trained_edits(plan: Plan) -> list[Replace]:
     """The plan's replacements that are trained step by step."""
     return [edit for edit in plan.edits if isinstance(edit, Replace) and trained(edit.by)]
@@ -73,7 +69,7 @@ def trained_edits(plan: Plan) -> list[Replace]:
 
 def _curves(plan: Plan, result: ReplaceResult, key: str) -> None:
     """Trained networks over their steps, linear maps over the ridges tried."""
-    by_block = {_name(edit): edit for edit in plan.edits if isinstance(edit, Replace)}
+    by_block = {edit.block.key: edit for edit in plan.edits if isinstance(edit, Replace)}
     known = {name: curve for name, curve in result.curves.items() if len(curve) and name in by_block}
     stepwise = {name: curve for name, curve in known.items() if trained(by_block[name].by)}
     ridges = {name: curve for name, curve in known.items() if name not in stepwise}

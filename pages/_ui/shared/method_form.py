@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from pages._ui.shared.sources import linked
+from pages._ui.shared.paper_links import linked
 from pages._ui.state.session import get, put, seed
 from prune_core.methods import METHODS, Method, Setting, settings_of
 from prune_core.schema.errors import UserError

@@ -1,4 +1,4 @@
-"""What one browser session has chosen: the only file that names session_state keys.
+"""What one browser session has chosen: with front_door.py the only file that names session_state keys.
 
 The workspace is also a file of the store, named in the address (?w=...), so that a refresh, a second visit or a restart
 finds everything as it was. A session without a name starts from a copy of the last workspace used.
@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from pages._ui.shared import follow_theme, theme
+from pages._ui.state.front_door import enter_by_the_front_door
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import MeasureSpec, PreviewSpec, ReplaceSpec
 from prune_core.schema.evaluation import Evaluation
@@ -68,7 +68,7 @@ def store() -> Store:
 
 def workspace() -> Workspace:
     """This session's workspace, from memory, else from its file, else a copy of the last one used."""
-    _enter_by_the_front_door()
+    enter_by_the_front_door()
     if "workspace" not in st.session_state:
         name = st.query_params.get("w", "")
         found = read_json(_file(name), Workspace) if name.isalnum() else None
@@ -202,13 +202,6 @@ def remember_comparison(names: tuple[str, ...], budget: int) -> None:
 def comparison() -> tuple[tuple[str, ...], int] | None:
     """What `remember_comparison` last got."""
     return st.session_state.get("comparison")
-
-
-def _enter_by_the_front_door() -> None:
-    """Until app.py has run once, Streamlit makes its own navigation from the folder pages/: go by app.py instead."""
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False  # what st.navigation does; there is no public way to do it sooner
-        st.rerun()
 
 
 def _file(name: str):

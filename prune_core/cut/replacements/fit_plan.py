@@ -2,13 +2,14 @@
 
 linear.py is ReplaceMe, linear_patch.py LinearPatch, networks.py and training.py LLM-Streamline. forward/block_run.py
 runs the donor up to the end of a block; projections.py knows where MLPs and attention write. All return tensors by
-name, which files.py stores and cut/edits.py puts in place, both for the preview and for the built model.
+name, which fitted_file.py stores and cut/edits.py puts in place, both for the preview and for the built model.
 """
 
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from prune_core.cut.edits import key
 from prune_core.cut.replacements.curve import Point, Watch, unwatched
 from prune_core.cut.replacements.linear import fit_linear
 from prune_core.cut.replacements.linear_patch import fit_patch
@@ -23,7 +24,7 @@ from prune_core.schema.plan import Plan, Replace
 from prune_core.schema.progress import Progress, Silent
 
 Curves = dict[str, list[Point]]
-"""How fitting went, by the block's "start-stop": step by step for trained networks, ridge by ridge for linear maps."""
+"""How fitting went, by the block's key: step by step for trained networks, ridge by ridge for linear maps."""
 
 
 def fit_plan(
@@ -42,14 +43,14 @@ def fit_plan(
     curves: Curves = {}
     for edit in plan.edits:
         if isinstance(edit, Replace):
-            name = f"{edit.block.start}-{edit.block.stop}"
+            name = edit.block.key
 
             def grown(points: Sequence[Point], name: str = name) -> None:
                 curves[name] = list(points)
                 watch(curves)
 
             found = fit(loaded, batches, edit, progress or Silent(), grown)
-            tensors |= {f"{name}.{edit.by}.{path}": tensor for path, tensor in found.items()}
+            tensors |= {f"{key(edit)}{path}": tensor for path, tensor in found.items()}
     return tensors, curves
 
 
