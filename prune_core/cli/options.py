@@ -8,11 +8,6 @@ from prune_core.schema.fit import NETWORKS
 from prune_core.schema.inputs import Dtype
 
 Model = Annotated[str, typer.Argument(help="Local folder, hub id, or 'demo' for the model that ships here.")]
-Text = Annotated[str, typer.Option(help="Calibration text: a .txt, .jsonl, .json, .csv or .parquet file, or 'demo'.")]
-Column = Annotated[str, typer.Option(help="The column that holds the text, in files that have columns.")]
-Samples = Annotated[int, typer.Option(help="How many documents to use.")]
-SeqLen = Annotated[int, typer.Option(help="Tokens kept of each document.")]
-Seed = Annotated[int, typer.Option(help="Seed for drawing the documents.")]
 Layers = Annotated[str, typer.Option("--drop", help="Layers to drop, both ends meant: '9-12' or '3,9-12'.")]
 Attention = Annotated[str, typer.Option("--drop-attention", help="Layers that lose their attention alone.")]
 MLPs = Annotated[str, typer.Option("--drop-mlp", help="Layers that lose their MLP alone.")]

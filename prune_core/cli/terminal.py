@@ -6,8 +6,9 @@ from math import isfinite
 from prune_core.measure.correlation import agreements
 from prune_core.methods import METHODS, Method, settings_of
 from prune_core.pipeline.specs import PlanResult
+from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap, least_damage
-from prune_core.schema.inputs import ModelInfo
+from prune_core.schema.inputs import Calibration, ModelInfo
 from prune_core.schema.job import Job
 from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
 from prune_core.schema.reports import Agreement, Metric, Preview
@@ -22,6 +23,8 @@ from prune_core.schema.wording import (
     named,
     retained,
     seconds_in_words,
+    sequence_noun,
+    text_name,
 )
 from prune_core.search.block_sets import Candidate
 
@@ -45,10 +48,11 @@ def show_info(info: ModelInfo) -> None:
     print(f"where {bytes_in_words(info.free_bytes)} are free; context {info.context_length:,} tokens")
 
 
-def show_stats(stats: LayerStats) -> None:
-    """The best block of each size by every measure, then Block Influence per layer."""
-    texts = counted(stats.sequences, "text")
-    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {seconds_in_words(stats.seconds)}")
+def show_stats(stats: LayerStats, text: Calibration, drawn: Drawn) -> None:
+    """What was measured on; the best block of each size by every measure, then Block Influence per layer."""
+    size = text_name(text, stats.sequences, stats.tokens)
+    print(f"{stats.num_layers} layers, {seconds_in_words(stats.seconds)}; {size}")
+    print(f"Drawn from {drawn.origin}. {drawn.marks}")
     for what in measured(stats):
         unit = f" {what.unit}" if what.unit else ""
         print(f"\n{what.label}: the most alike block of each size")
@@ -67,9 +71,9 @@ def show_preview(seen: Preview) -> None:
     print(f"loss {seen.donor_loss:.4f} -> {seen.loss:.4f} nats/token ({delta:+.4f} ± {seen.delta_stderr:.4f})")
 
 
-def show_drops(drops: DropMap, stats: LayerStats) -> None:
+def show_drops(drops: DropMap, stats: LayerStats, text: Calibration) -> None:
     """The cheapest block of each size, then how well each similarity measure would have told."""
-    texts = counted(drops.sequences, "text")
+    texts = counted(drops.sequences, sequence_noun(text))
     print(f"loss {drops.donor_loss:.4f} nats/token on {drops.tokens.sum():,} tokens of {texts}")
     print("\nWhat the cheapest block of each size costs (change of loss, KL from the donor; nats/token)")
     for block, cost in least_damage(drops.delta):
