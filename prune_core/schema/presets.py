@@ -148,10 +148,8 @@ def with_calibration(text: Calibration, name: str) -> Calibration:
 
 def calibration_preset(text: Calibration) -> CalibrationPreset | None:
     """The preset whose dataset and shape these are."""
-    presets = CALIBRATION_PRESETS
-    return next(
-        (preset for preset in presets if with_calibration(Calibration(seed=text.seed), preset.name) == text), None
-    )
+    plain = Calibration(seed=text.seed)
+    return next((preset for preset in CALIBRATION_PRESETS if with_calibration(plain, preset.name) == text), None)
 
 
 def with_tasks(evaluation: Evaluation, name: str) -> Evaluation:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages._ui.shared.sources import linked
 from pages._ui.state.session import put, seed
-from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
+from prune_core.schema.inputs import Calibration, HeldOut, Joint, Layout, ModelRef
 from prune_core.schema.presets import CALIBRATION_PRESETS, calibration_preset, with_calibration
 from prune_core.schema.wording import capitalised, sequence_noun
 
@@ -19,7 +19,7 @@ DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
 DEMO_TEXT, OWN_TEXT = "Demo text", "File or dataset"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICES = ("auto", "cuda", "mps", "cpu")
-LAYOUTS = {
+LAYOUTS: dict[Layout, str] = {
     "auto": "As suits the text",
     "packed": "Packed: joined and cut into equal pieces",
     "documents": "One document a sequence",
@@ -29,7 +29,11 @@ LAYOUT_HELP = (
     "As suits the text: the demo's texts and rows of .jsonl, .json, .csv and .parquet files one a sequence, .txt files "
     "and datasets packed, as most papers do. Spans: from anywhere in documents that are long enough, as SLM draws."
 )
-JOINTS = {"auto": "As suits the text", "eos": "The tokenizer's end mark", "blank line": "A blank line"}
+JOINTS: dict[Joint, str] = {
+    "auto": "As suits the text",
+    "eos": "The tokenizer's end mark",
+    "blank line": "A blank line",
+}
 JOINT_HELP = (
     "As suits the text: a .txt file stays as it stands; the documents of a list get end marks; rows that are lines of "
     "one text, such as WikiText's, get blank lines."
@@ -79,21 +83,21 @@ def calibration_form(now: Calibration) -> Calibration:
     with st.popover("Fill in a paper's calibration"):
         st.caption("A text of your own stays; then only the shape is filled in.")
         for preset in CALIBRATION_PRESETS:
-            key = f"calibration_{preset.name}"
+            key = f"paper_{preset.name}"
             st.button(preset.label, key=key, on_click=_fill_calibration, args=(now, preset.name), width="stretch")
             st.caption(f"{preset.what} {linked(f'arXiv {preset.source}')}")
     source, subset, split, column = text_source("Calibration text", now, "calibration")
-    key = seed("layout", now.layout)
+    key = seed("calibration_layout", now.layout)
     layout = st.selectbox("Sequences", LAYOUTS, key=key, format_func=LAYOUTS.__getitem__, help=LAYOUT_HELP)
     placed = Calibration(source, subset, split, column, layout=layout)
     joined_by = now.joined_by if source == "demo" else "auto"
     chat = False
     if source != "demo":
-        key = seed("chat", now.chat)
+        key = seed("calibration_chat", now.chat)
         chat = st.checkbox("Apply the model's chat template", key=key, help=CHAT_HELP)
         placed = replace(placed, chat=chat)
         if placed.laid_out == "packed" and not chat:
-            key = seed("joined_by", now.joined_by)
+            key = seed("calibration_joined_by", now.joined_by)
             joined_by = st.selectbox(
                 "Between documents", JOINTS, key=key, format_func=JOINTS.__getitem__, help=JOINT_HELP
             )
@@ -112,10 +116,12 @@ def calibration_form(now: Calibration) -> Calibration:
 
 def _fill_calibration(now: Calibration, name: str) -> None:
     filled = with_calibration(now, name)
-    for field in ("samples", "seq_len", "seed", "layout", "joined_by", "chat"):
+    for field in ("samples", "seq_len", "seed"):
         put(field, getattr(filled, field))
     if filled.source != now.source:
         put("calibration_kind", OWN_TEXT)
+    for field in ("layout", "joined_by", "chat"):
+        put(f"calibration_{field}", getattr(filled, field))
     for field in ("source", "column", "subset", "split"):
         put(f"calibration_{field}", getattr(filled, field) or "")
 
