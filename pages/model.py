@@ -44,7 +44,7 @@ def show_info(info: ModelInfo) -> None:
 def show_measured(stats: LayerStats, text: Calibration) -> None:
     """What is there, whether it is less than was asked for, and where to go next."""
     size = text_size(text, stats.sequences, stats.tokens)
-    words = f"Measured: {stats.num_layers} layers in {seconds_in_words(stats.seconds)}, on {size}. "
+    words = f"Measured: {stats.num_layers} layers on {size}, in {seconds_in_words(stats.seconds)}. "
     words += "This is kept; the same question is answered at once."
     warning = too_little(text, stats.sequences, stats.tokens)
     if warning:

@@ -7,7 +7,7 @@ import torch
 from huggingface_hub import constants
 
 from prune_core.export.hub_upload import upload
-from prune_core.model.load import inspect, load
+from prune_core.model.load import inspect, load, load_tokenizer
 from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.inputs import ModelRef
 from prune_core.schema.progress import Silent
@@ -31,6 +31,13 @@ def test_a_hub_model_is_told_from_metadata_then_downloaded_then_used_without_net
         asked.clear()
         load(ref)
         assert asked == []
+
+
+def test_a_tokenizer_comes_without_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "hub" / "ours" / "small")
+    with fake_hub(tmp_path / "hub", tmp_path / "cache", monkeypatch):
+        assert load_tokenizer(ModelRef("ours/small"))("a b")["input_ids"][0] == 1
+        assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
