@@ -5,16 +5,17 @@ import streamlit as st
 from pages._ui.shared.forms import calibration_form, model_form
 from pages._ui.shared.job_panel import job_panel, watch
 from pages._ui.shared.next_step import next_step
+from pages._ui.shared.text_facts import drawn_text, origin, text_facts
 from pages._ui.state import session
 from prune_core.pipeline.specs import InspectSpec
 from prune_core.schema.errors import UserError
-from prune_core.schema.inputs import ModelInfo, ModelRef
+from prune_core.schema.inputs import Calibration, ModelInfo, ModelRef
 from prune_core.schema.measures import LayerStats
-from prune_core.schema.wording import bytes_in_words, counted, seconds_in_words
+from prune_core.schema.wording import bytes_in_words, seconds_in_words, text_size, too_little
 from prune_core.store import jobs
 
 TITLE = "Measuring the layers"
-TOO_FEW = "**The cost of a cut needs at least 2 texts; in a .txt file blank lines divide them.** "
+TOO_FEW = "**The cost of a cut needs at least 2 of them.** "
 RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. It costs more than all other measures together."
 
 
@@ -40,17 +41,20 @@ def show_info(info: ModelInfo) -> None:
     d.metric(f"Free on {info.device}", bytes_in_words(info.free_bytes))
 
 
-def show_measured(stats: LayerStats, asked_for: int) -> None:
-    """What is there, whether it is less than the `asked_for` texts, and where to go next."""
-    texts = counted(stats.sequences, "text")
-    words = f"Measured: {stats.num_layers} layers on {stats.tokens:,} tokens of {texts}, "
-    words += f"in {seconds_in_words(stats.seconds)}. This is kept; the same question is answered at once."
-    if stats.sequences < asked_for:
-        was = "was" if stats.sequences == 1 else "were"
-        found = f"{counted(asked_for, 'text')} were asked for, {stats.sequences:,} {was} found. "
-        st.warning(found + (TOO_FEW if stats.sequences < 2 else "") + words, icon=":material/warning:")
+def show_measured(stats: LayerStats, text: Calibration) -> None:
+    """What is there, whether it is less than was asked for, and where to go next."""
+    size = text_size(text, stats.sequences, stats.tokens)
+    words = f"Measured: {stats.num_layers} layers on {size}, in {seconds_in_words(stats.seconds)}. "
+    words += "This is kept; the same question is answered at once."
+    warning = too_little(text, stats.sequences, stats.tokens)
+    if warning:
+        few = TOO_FEW if stats.sequences < 2 else ""
+        st.warning(f"{warning} {few}{words}", icon=":material/warning:")
     else:
         st.success(words, icon=":material/check_circle:")
+    drawn = drawn_text()
+    if drawn is not None:
+        st.caption(origin(drawn))
     next_step("redundancy", "See which layers repeat each other")
 
 
@@ -82,7 +86,9 @@ spec = session.workspace().measure_spec
 job_id = jobs.job_id(spec)
 measured = session.stats()
 if measured is not None:
-    show_measured(measured, calibration.samples)
+    show_measured(measured, calibration)
+else:
+    text_facts()
 if measured is None or not set(extras) <= set(measured.values):
     job = jobs.status(session.store(), job_id)
     running = job is not None and job.state in ("queued", "running")

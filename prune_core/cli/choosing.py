@@ -7,7 +7,8 @@ import typer
 
 from prune_core.cli import run_tables
 from prune_core.cli.asking import answer, model_ref
-from prune_core.cli.options import Column, Device, Precision, Samples, Seed, SeqLen, Text
+from prune_core.cli.options import Device, Precision
+from prune_core.cli.texts import looked_at, takes_a_text
 from prune_core.methods import from_words, method_named
 from prune_core.pipeline.specs import PlanResult, PlanSpec
 from prune_core.schema import serial
@@ -22,26 +23,23 @@ def methods() -> None:
     run_tables.show_methods()
 
 
+@takes_a_text
 def choose_layers(
+    text: Calibration,
     method: Annotated[str, typer.Option(help="The method's name; `methods` lists them.")],
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
     budget: Annotated[int | None, typer.Option(help="How many layers to remove.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting as name=value; repeatable.")] = None,
-    text: Text = "demo",
-    column: Column = "text",
-    samples: Samples = 64,
-    seq_len: SeqLen = 128,
-    seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="Write the plan as a recipe to this file.")] = None,
 ) -> None:
     """Let a method choose the layers. Given a budget and no threshold, the method finds the threshold that meets it."""
     ref = model_ref(model, device, dtype)
-    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     chosen = from_words(method_named(method), settings or [], budget)
-    result = answer(PlanResult, PlanSpec(ref, calibration, chosen, budget))
+    looked_at(ref, text)
+    result = answer(PlanResult, PlanSpec(ref, text, chosen, budget))
     run_tables.show_plan(result, chosen)
     if out is not None:
-        write_text(out, serial.dumps(RunSpec(ref, calibration, result.plan, Evaluation())))
+        write_text(out, serial.dumps(RunSpec(ref, text, result.plan, Evaluation())))
         print(f"Wrote {out}. Run it with: python -m prune_core run {out}")

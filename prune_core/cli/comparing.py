@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from prune_core.cli.asking import answer, model_ref
-from prune_core.cli.options import Column, Device, Precision, Samples, Seed, SeqLen, Text, listed
+from prune_core.cli.options import Device, Precision, listed
+from prune_core.cli.texts import looked_at, takes_a_text
 from prune_core.methods import METHODS, Method, method_named
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.specs import MeasureSpec, PlanResult, PlanSpec, PreviewSpec
@@ -42,15 +43,12 @@ class Row:
     choosing_s: float
 
 
+@takes_a_text
 def compare(
+    text: Calibration,
     budget: Annotated[int, typer.Option(help="How many layers each method removes.")],
     methods: Annotated[str, typer.Option(help="Method names, comma-separated; empty for all.")] = "",
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
-    text: Text = "demo",
-    column: Column = "text",
-    samples: Samples = 64,
-    seq_len: SeqLen = 128,
-    seed: Seed = 0,
     tasks: Annotated[str, typer.Option(help="lm-eval tasks, comma-separated.")] = "demo_skills",
     task_folder: Annotated[str, typer.Option(help="Folder of task files, or 'demo'; '' for none.")] = "demo",
     limit: Annotated[int | None, typer.Option(help="Use only the first N items of each task; default: all.")] = None,
@@ -60,14 +58,14 @@ def compare(
 ) -> None:
     """Compare methods at the same budget: each chooses, is previewed, built and scored. Sorted by loss, best first."""
     ref = model_ref(model, device, dtype)
-    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     names = listed(methods) or [method.name for method in METHODS]
     chosen = [method_named(name).at_budget() for name in names]
     asked = replace(LIGHT, tasks=listed(tasks), task_folder=task_folder or None, task_limit=limit)
+    looked_at(ref, text)
     rows, notes = [], []
     for method in chosen:
         try:
-            rows.append(_row(ref, calibration, method, budget, asked))
+            rows.append(_row(ref, text, method, budget, asked))
         except UserError as error:
             notes.append(f"Left out: {method.label}. {error}")
     if not rows:

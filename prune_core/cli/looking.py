@@ -10,19 +10,15 @@ from prune_core.cli.asking import answer, delta, depth, model_ref
 from prune_core.cli.options import (
     Attention,
     By,
-    Column,
     Device,
     Layers,
     MLPs,
     Model,
     Precision,
     Replaced,
-    Samples,
-    Seed,
-    SeqLen,
-    Text,
     listed,
 )
+from prune_core.cli.texts import looked_at, takes_a_text
 from prune_core.pipeline.specs import DropMapSpec, InspectSpec, MeasureSpec, PreviewSpec, SkillMapSpec
 from prune_core.schema.drop_map import DropMap, damage_csv
 from prune_core.schema.inputs import Calibration, ModelInfo
@@ -39,57 +35,49 @@ def inspect(model: Model = "demo", device: Device = "auto", dtype: Precision = "
     model_tables.show_info(answer(ModelInfo, InspectSpec(model_ref(model, device, dtype)), anew=True))  # memory changes
 
 
+@takes_a_text
 def measure_layers(
+    text: Calibration,
     model: Model = "demo",
-    text: Text = "demo",
-    column: Column = "text",
-    samples: Samples = 64,
-    seq_len: SeqLen = 128,
-    seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
     rbf: Annotated[bool, typer.Option("--rbf", help="Also measure CKA with a Gaussian kernel; slower.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write every pair of states and every measure to this file.")] = None,
 ) -> None:
     """Measure how similar all pairs of hidden states are, in one pass, and print the best block of each size."""
-    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     extras = tuple(m.name for m in EXTRA_MEASURES) if rbf else ()
-    stats = answer(LayerStats, MeasureSpec(model_ref(model, device, dtype), calibration, extras=extras))
-    model_tables.show_stats(stats)
+    ref = model_ref(model, device, dtype)
+    drawn = looked_at(ref, text)
+    stats = answer(LayerStats, MeasureSpec(ref, text, extras=extras))
+    model_tables.show_stats(stats, text, drawn)
     if csv is not None:
         write_text(csv, stats_csv(stats))
         print(f"\nAll pairs written to {csv}.")
 
 
+@takes_a_text
 def preview(
+    text: Calibration,
     model: Model = "demo",
     layers: Layers = "",
     replace: Replaced = "",
     by: By = "linear",
     attention: Attention = "",
     mlp: MLPs = "",
-    text: Text = "demo",
-    column: Column = "text",
-    samples: Samples = 64,
-    seq_len: SeqLen = 128,
-    seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
 ) -> None:
     """Measure what dropping or replacing layers does to the loss, without building anything."""
     ref = model_ref(model, device, dtype)
-    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
     plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
-    model_tables.show_preview(answer(Preview, PreviewSpec(ref, calibration, plan)))
+    looked_at(ref, text)
+    model_tables.show_preview(answer(Preview, PreviewSpec(ref, text, plan)))
 
 
+@takes_a_text
 def dropmap(
+    text: Calibration,
     model: Model = "demo",
-    text: Text = "demo",
-    column: Column = "text",
-    samples: Samples = 64,
-    seq_len: SeqLen = 128,
-    seed: Seed = 0,
     device: Device = "auto",
     dtype: Precision = "auto",
     budget: Annotated[int | None, typer.Option(help="Also find the best set of blocks of this many layers.")] = None,
@@ -97,13 +85,13 @@ def dropmap(
 ) -> None:
     """Measure the loss of dropping every contiguous block. If interrupted, the next call resumes."""
     ref = model_ref(model, device, dtype)
-    calibration = Calibration(text, column=column, samples=samples, seq_len=seq_len, seed=seed)
-    drops = answer(DropMap, DropMapSpec(ref, calibration))
-    stats = answer(LayerStats, MeasureSpec(ref, calibration))
-    model_tables.show_drops(drops, stats)
+    looked_at(ref, text)
+    drops = answer(DropMap, DropMapSpec(ref, text))
+    stats = answer(LayerStats, MeasureSpec(ref, text))
+    model_tables.show_drops(drops, stats, text)
     if budget is not None:
         candidates = best_sets(drops.delta, budget)
-        model_tables.show_sets(remeasured(candidates, lambda layers: delta(ref, calibration, drops.num_layers, layers)))
+        model_tables.show_sets(remeasured(candidates, lambda layers: delta(ref, text, drops.num_layers, layers)))
     if csv is not None:
         write_text(csv, damage_csv(drops))
         print(f"\nAll blocks written to {csv}.")

@@ -4,13 +4,22 @@ from math import isfinite
 
 from prune_core.cli.console import print_table
 from prune_core.measure.correlation import correlations
+from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap, least_damage
-from prune_core.schema.inputs import ModelInfo
+from prune_core.schema.inputs import Calibration, ModelInfo
 from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
 from prune_core.schema.reports import Preview
 from prune_core.schema.skill_map import SkillMap
 from prune_core.schema.skill_words import block_name, readings, skill_name
-from prune_core.schema.wording import bytes_in_words, counted, describe, named, seconds_in_words
+from prune_core.schema.wording import (
+    bytes_in_words,
+    counted,
+    describe,
+    named,
+    seconds_in_words,
+    sequence_noun,
+    text_name,
+)
 from prune_core.search.block_sets import Candidate
 
 
@@ -18,20 +27,21 @@ def show_info(info: ModelInfo) -> None:
     """What is known of a model before loading."""
     print(f"{info.family}: {info.num_layers} layers, hidden size {info.hidden_size}, {info.parameters:,} parameters")
     print(f"weights {bytes_in_words(info.weight_bytes)} in {info.dtype} on {info.device}", end=", ")
-    print(f"where {bytes_in_words(info.free_bytes)} are free; context {info.context_length:,} tokens")
+    print(f"with {bytes_in_words(info.free_bytes)} free; context {info.context_length:,} tokens")
 
 
-def show_stats(stats: LayerStats) -> None:
-    """The best block of each size by every measure, then Block Influence per layer."""
-    texts = counted(stats.sequences, "text")
-    print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {seconds_in_words(stats.seconds)}")
+def show_stats(stats: LayerStats, text: Calibration, drawn: Drawn) -> None:
+    """What was measured on; the best block of each size by every measure, then Block Influence per layer."""
+    size = text_name(text, stats.sequences, stats.tokens)
+    print(f"{stats.num_layers} layers, {seconds_in_words(stats.seconds)}; {size}")
+    print(f"Drawn from {drawn.origin}. {drawn.marks}")
     for what in measured(stats):
         unit = f" {what.unit}" if what.unit else ""
         rows = []
         for start, stop, value in best_blocks(what.name, stats.values[what.name]):
             spread = _spread(stats.stderrs[what.name][start, stop])
             rows.append((str(stop - start), named(tuple(range(start, stop))), f"{value:.4f}{unit}{spread}"))
-        print(f"\n{what.label}: the most alike block of each size")
+        print(f"\n{what.label}: the most similar block of each size")
         print_table(rows, ("layers", "block", "value ± one standard error"), {0})
     print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
     influences = block_influence(stats.values["cosine"])
@@ -45,18 +55,18 @@ def show_preview(seen: Preview) -> None:
     print(f"loss {seen.donor_loss:.4f} -> {seen.loss:.4f} nats/token ({delta:+.4f} ± {seen.delta_stderr:.4f})")
 
 
-def show_drops(drops: DropMap, stats: LayerStats) -> None:
+def show_drops(drops: DropMap, stats: LayerStats, text: Calibration) -> None:
     """The cheapest block of each size, then how well each similarity measure would have told."""
-    texts = counted(drops.sequences, "text")
+    texts = counted(drops.sequences, sequence_noun(text))
     print(f"loss {drops.donor_loss:.4f} nats/token on {drops.tokens.sum():,} tokens of {texts}")
-    print("\nWhat the cheapest block of each size costs (change of loss ± one standard error, KL from the donor)")
+    print("\nCost of the cheapest block of each size (change in loss ± one standard error, KL from the donor)")
     rows = []
     for block, cost in least_damage(drops.delta):
         cell = block.start, block.stop
         change = f"{cost:+.4f}{_spread(drops.delta_stderr[cell])}"
         rows.append((str(len(block)), named(block.layers), change, f"{drops.divergence[cell]:.4f}"))
     print_table(rows, ("layers", "block", "change, nats/token", "KL, nats/token"), {0, 2, 3})
-    print("\nDoes similarity tell what a cut costs? Rank correlation")
+    print("\nDoes similarity predict what a cut costs? Rank correlation")
     found = [(measure(a.measure).label, f"{a.overall:+.3f}", f"{a.within:+.3f}") for a in correlations(stats, drops)]
     print_table(found, ("measure", "over all blocks", "within blocks of one size"), {1, 2})
 

@@ -8,11 +8,6 @@ from prune_core.schema.fit import NETWORKS
 from prune_core.schema.inputs import Dtype
 
 Model = Annotated[str, typer.Argument(help="Local folder, hub id, or 'demo' for the model that ships here.")]
-Text = Annotated[str, typer.Option(help="Calibration text: a .txt, .jsonl, .json, .csv or .parquet file, or 'demo'.")]
-Column = Annotated[str, typer.Option(help="The text column, for files that have columns.")]
-Samples = Annotated[int, typer.Option(help="How many documents to use.")]
-SeqLen = Annotated[int, typer.Option(help="Tokens to keep of each document.")]
-Seed = Annotated[int, typer.Option(help="Seed for drawing the documents.")]
 Layers = Annotated[str, typer.Option("--drop", help="Layers to drop, ranges inclusive: '9-12' or '3,9-12'.")]
 Attention = Annotated[str, typer.Option("--drop-attention", help="Layers that lose only their attention.")]
 MLPs = Annotated[str, typer.Option("--drop-mlp", help="Layers that lose only their MLP.")]

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from prune_core.cli.asking import depth, model_ref
-from prune_core.cli.options import Attention, By, Column, Device, Layers, MLPs, Precision, Replaced, Text, listed
+from prune_core.cli.options import Attention, By, Device, Layers, MLPs, Precision, Replaced, listed
+from prune_core.cli.texts import takes_a_text
 from prune_core.evaluate.jsonl_items import JSONL, jsonl_file, read_items
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
@@ -24,7 +25,9 @@ WINDOW_NAMES = ", ".join(preset.name for preset in WINDOW_PRESETS)
 SPEED = SpeedSettings()
 
 
+@takes_a_text
 def recipe(
+    text: Calibration,
     out: Annotated[Path, typer.Argument(help="Where to write the recipe.")],
     layers: Layers = "",
     replace: Replaced = "",
@@ -32,11 +35,9 @@ def recipe(
     attention: Attention = "",
     mlp: MLPs = "",
     model: Annotated[str, typer.Option(help="Local folder, hub id, or 'demo'.")] = "demo",
-    text: Text = "demo",
     heldout: Annotated[str, typer.Option(help="Text for perplexity: a file, a dataset, or 'demo'.")] = "demo",
     subset: Annotated[str | None, typer.Option(help="Dataset subset, such as wikitext-2-raw-v1.")] = None,
     split: Annotated[str, typer.Option(help="Dataset split.")] = "test",
-    column: Column = "text",
     windows: Annotated[str, typer.Option(help=f"Preset for the perplexity windows: {WINDOW_NAMES}.")] = "demo",
     joined: Annotated[bool | None, typer.Option(help="Score the held-out text as one stream.")] = None,
     context: Annotated[int | None, typer.Option(help="Context length for perplexity, in tokens.")] = None,
@@ -62,7 +63,7 @@ def recipe(
     if preset and tasks is not None:
         raise UserError(f"--preset {preset} and --tasks {tasks} both name tasks: give only one of them.")
     ref = model_ref(model, device, dtype)
-    cut = with_windows(HeldOut(heldout, subset, split, column), windows)
+    cut = with_windows(HeldOut(heldout, subset, split, HeldOut.column if text.chat else text.column), windows)
     given = {"joined": joined, "context": context, "stride": stride, "max_tokens": max_tokens}
     chosen = with_tasks(Evaluation(), preset) if preset else Evaluation()
     named = chosen.tasks if tasks is None else listed(tasks)
@@ -78,7 +79,7 @@ def recipe(
         prompts=tuple(prompt or Evaluation().prompts),
     )
     plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
-    write_text(out, serial.dumps(RunSpec(ref, Calibration(text, column=column), plan, evaluation)))
+    write_text(out, serial.dumps(RunSpec(ref, text, plan, evaluation)))
     remedy = "" if plan.edits else " (add --drop to cut some)"
     print(f"Wrote {out}: {describe(plan)}{remedy}. Run it with: python -m prune_core run {out}")
 

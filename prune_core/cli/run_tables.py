@@ -4,7 +4,7 @@ from prune_core.cli.console import print_table
 from prune_core.methods import METHODS, Method, settings_of
 from prune_core.pipeline.specs import PlanResult
 from prune_core.schema.key_figures import in_words, key
-from prune_core.schema.reports import Agreement, Metric
+from prune_core.schema.reports import Agreement, Metric, paired
 from prune_core.schema.run import RunResult
 from prune_core.schema.wording import counted, describe, metric_in_words, retained, seconds_in_words
 from prune_core.store.catalogue import Entry
@@ -65,11 +65,9 @@ def show_side_by_side(table: Table) -> None:
 
 
 def show_comparison(result: RunResult) -> None:
-    """Before and after, a line a metric; what is left of each skill; what each model wrote."""
-    donor = {(m.task, m.name): m for m in result.donor.metrics}
+    """Before and after, a line per metric; what is left of each skill; what each model wrote."""
     rows = []
-    for metric in result.pruned.metrics:
-        before = donor.get((metric.task, metric.name))
+    for before, metric in paired(result.donor.metrics, result.pruned.metrics):
         values = metric_in_words(before) if before else "-", metric_in_words(metric)
         rows.append((_title(metric), *values, metric.note))
     print_table(rows, ("± is one standard error", "donor", "pruned", "how measured"), {1, 2})

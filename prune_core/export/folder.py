@@ -15,7 +15,7 @@ from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.paths import given_path, is_file, is_folder
 from prune_core.schema.reports import Agreement, Metric, Report, paired
 from prune_core.schema.run import RunResult, RunSpec
-from prune_core.schema.wording import describe, layers_without, metric_in_words, ranges, retained
+from prune_core.schema.wording import describe, layers_without, metric_in_words, ranges, retained, text_size
 from prune_core.store.files import whole_folder, write_text
 
 RECIPE = "recipe.json"
@@ -132,7 +132,7 @@ def _calibration(text: Calibration) -> str:
         source = Path(text.source).name
     else:
         source = f"{'/'.join(filter(None, (text.source, text.subset)))} ({text.split})"
-    return f"{source}: {text.samples} texts of up to {text.seq_len} tokens, seed {text.seed}"
+    return f"{source}: {text_size(text)}, seed {text.seed}"
 
 
 def _comparison(result: RunResult) -> str:

@@ -72,10 +72,20 @@ def fetch(ref: ModelRef, progress: Progress) -> Path:
     if folder is not None:
         return folder
     sizes = hub.sizes(ref.path, ref.revision)
-    wanted = [name for name in sizes if any(fnmatch(name, pattern) for pattern in PATTERNS) and "/" not in name]
-    folder = hub.download(ref.path, ref.revision, wanted, progress)
+    folder = _fetch_small(ref, sizes, progress)
     wanted = _weight_files(folder)
     progress.stage("downloading the model", math.ceil(sum(sizes.get(name, 0) for name in wanted) / 2**20), "MiB")
+    return hub.download(ref.path, ref.revision, wanted, progress)
+
+
+def fetch_tokenizer(ref: ModelRef, progress: Progress) -> Path:
+    """The folder that holds the checkpoint's small files, its tokenizer's among them; no weights are downloaded."""
+    folder = local_folder(ref)
+    return folder if folder is not None else _fetch_small(ref, hub.sizes(ref.path, ref.revision), progress)
+
+
+def _fetch_small(ref: ModelRef, sizes: dict[str, int], progress: Progress) -> Path:
+    wanted = [name for name in sizes if any(fnmatch(name, pattern) for pattern in PATTERNS) and "/" not in name]
     return hub.download(ref.path, ref.revision, wanted, progress)
 
 

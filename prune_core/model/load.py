@@ -89,6 +89,12 @@ def load(ref: ModelRef, progress: Progress | None = None) -> LoadedModel:
     return LoadedModel(ref, model, tokenizer, find_stack(model), info, folder)
 
 
+def load_tokenizer(ref: ModelRef, progress: Progress | None = None) -> Any:
+    """The tokenizer of `ref` alone, without its weights. Raises UserError as `load` does."""
+    (progress or Silent()).stage("reading the tokenizer", 1)
+    return _load_tokenizer(checkpoint.fetch_tokenizer(ref, progress or Silent()), ref)
+
+
 # --- metadata --------------------------------------------------------------------------------------------------------
 
 

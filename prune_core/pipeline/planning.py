@@ -11,12 +11,14 @@ from pathlib import Path
 from prune_core.cut.build import check_supported
 from prune_core.cut.replacements.fit_plan import Curves, fit_plan
 from prune_core.cut.replacements.fitted_file import REPLACEMENT, curve_arrays, load_curves, load_weights, save_fitted
-from prune_core.data.calibration import Batch, calibration_batches
+from prune_core.data.calibration import Batch, calibration_batches, what_is_drawn
 from prune_core.measure.drop_map import measure_drops
 from prune_core.measure.similarity.one_pass import measure_all
 from prune_core.methods import Measured
+from prune_core.model.load import load_tokenizer
 from prune_core.pipeline.residents import Resident
 from prune_core.pipeline.specs import (
+    DrawSpec,
     DropMapSpec,
     MeasureSpec,
     PlanResult,
@@ -26,6 +28,7 @@ from prune_core.pipeline.specs import (
     ReplaceSpec,
     TextSpec,
 )
+from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap
 from prune_core.schema.inputs import Calibration
 from prune_core.schema.measures import LayerStats
@@ -43,6 +46,13 @@ BATCH_TOKENS = 4096  # of one forward pass; results do not depend on it
 PLANS = "plans.json"
 """Beside the maps of a model and text: every plan that a search measured there."""
 KEEP_EVERY_S = 5.0
+
+
+def look_at_text(spec: DrawSpec, progress: Progress) -> Drawn:
+    """How much the calibration text gives. Only the tokenizer is loaded, so it is known long before measuring ends."""
+    tokenizer = load_tokenizer(spec.model, progress)
+    progress.stage("reading the text", 1)
+    return what_is_drawn(spec.calibration, tokenizer)
 
 
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:

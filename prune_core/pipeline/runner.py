@@ -9,7 +9,7 @@ from transformers.utils.logging import disable_progress_bar
 from prune_core.export.hub_upload import upload
 from prune_core.model.load import inspect
 from prune_core.pipeline.comparing import build_and_compare
-from prune_core.pipeline.planning import answer_click, choose_layers, fit_replacements, map_drops, measure
+from prune_core.pipeline.planning import answer_click, choose_layers, fit_replacements, look_at_text, map_drops, measure
 from prune_core.pipeline.residents import Resident, Residents
 from prune_core.pipeline.skill_maps import map_skills
 from prune_core.pipeline.specs import PushResult, PushSpec
@@ -37,6 +37,7 @@ class Work:
 
 STAGES: dict[str, Callable[[Work, Any], Result]] = {
     "inspect": lambda work, spec: inspect(spec.model),
+    "draw": lambda work, spec: look_at_text(spec, work.progress),
     "measure": lambda work, spec: measure(work.resident(spec), spec, work.progress),
     "preview": lambda work, spec: answer_click(work.store, work.id, work.resident(spec), spec, work.progress),
     "dropmap": lambda work, spec: map_drops(work.store, work.id, work.resident(spec), spec, work.progress),

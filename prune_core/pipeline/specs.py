@@ -7,6 +7,7 @@ import numpy as np
 
 from prune_core.methods import AnyMethod, Step
 from prune_core.schema.continuations import Texts
+from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap
 from prune_core.schema.evaluation import DEMO_SKILLS
 from prune_core.schema.inputs import Calibration, ModelInfo, ModelRef
@@ -26,6 +27,17 @@ class InspectSpec:
     kind: Literal["inspect"] = "inspect"
     quick: ClassVar[bool] = True
     answer: ClassVar[Answer] = "anew"
+
+
+@dataclass(frozen=True)
+class DrawSpec:
+    """Draw the calibration sequences with the model's tokenizer alone: how much the text gives, before measuring."""
+
+    model: ModelRef
+    calibration: Calibration
+    kind: Literal["draw"] = "draw"
+    quick: ClassVar[bool] = True
+    answer: ClassVar[Answer] = "kept"
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,7 @@ class TextSpec:
 
 AnySpec = (
     InspectSpec
+    | DrawSpec
     | MeasureSpec
     | PreviewSpec
     | DropMapSpec
@@ -199,5 +212,15 @@ class PushResult:
 
 
 AnyResult = (
-    PushResult | ModelInfo | LayerStats | Preview | DropMap | SkillMap | PlanResult | ReplaceResult | Texts | RunResult
+    PushResult
+    | ModelInfo
+    | Drawn
+    | LayerStats
+    | Preview
+    | DropMap
+    | SkillMap
+    | PlanResult
+    | ReplaceResult
+    | Texts
+    | RunResult
 )

@@ -25,7 +25,10 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(cls: Any, data: Any) -> Any:
-    """The value that `to_json` wrote as `data`. cls: a dataclass, union, tuple, dict, Literal or plain type."""
+    """The value that `to_json` wrote as `data`. cls: a dataclass, union, tuple, dict, Literal or plain type.
+
+    Fields that `data` lacks get their defaults, unless the dataclass knows better what older files meant.
+    """
     origin, args = typing.get_origin(cls), typing.get_args(cls)
     if origin is typing.Literal:
         return _checked(data in args, data, f"one of {', '.join(map(str, args))}")
@@ -72,9 +75,11 @@ def _from_object(cls: Any, data: Any) -> Any:
     if unknown:
         raise UserError(f"{cls.__name__} has no setting '{unknown[0]}': remove it or update LayerScope.")
     try:
-        return cls(**{key: from_json(hints[key], item) for key, item in data.items() if key != "type"})
+        made = cls(**{key: from_json(hints[key], item) for key, item in data.items() if key != "type"})
     except TypeError as error:
         raise UserError(f"{cls.__name__} is incomplete ({error}): check the file.") from error
+    missing = names - set(data)
+    return made.as_older_files_meant(missing) if missing and hasattr(made, "as_older_files_meant") else made
 
 
 def _checked(ok: bool, data: Any, expected: str) -> Any:

@@ -75,13 +75,52 @@ def model_name(model: ModelRef) -> str:
     return f"{model.path} ({model.revision})" if model.revision else model.path
 
 
-def text_name(text: Calibration, found: int | None = None) -> str:
-    """ "demo text, 64 texts of up to 128 tokens"; `found`: how many texts there were, where that is known."""
+def text_name(text: Calibration, found: int | None = None, tokens: int | None = None) -> str:
+    """ "demo text, 64 texts of up to 128 tokens"; with how many were `found` and their `tokens`, where that is known:
+    "valid.txt, 64 of 64 pieces of 128 tokens: 8,192 tokens"."""
     source = "demo text"
     if text.source != "demo":
         from_file = is_file(given_path(text.source))
         source = Path(text.source).name if from_file else "/".join(filter(None, (text.source, text.subset)))
-    return f"{source}, {counted(text.samples if found is None else found, 'text')} of up to {text.seq_len:,} tokens"
+    return f"{source}, {text_size(text, found, tokens)}"
+
+
+def text_size(text: Calibration, found: int | None = None, tokens: int | None = None) -> str:
+    """ "64 pieces of 128 tokens", or "52 of 64 texts of up to 128 tokens: 2,602 tokens of the 8,192 asked for"."""
+    noun = sequence_noun(text)
+    size = f"{'' if text.laid_out != 'documents' else 'up to '}{text.seq_len:,} tokens"
+    if found is None:
+        return f"{counted(text.samples, noun)} of {size}"
+    several = f"{found:,} of {counted(text.samples, noun)} of {size}"
+    if tokens is None:
+        return several
+    asked = text.samples * text.seq_len
+    return f"{several}: {counted(tokens, 'token')}" + (f" of the {asked:,} asked for" if tokens < asked else "")
+
+
+def sequence_noun(text: Calibration) -> str:
+    """What a sequence of this text is called: a "piece", a "span", a "conversation" or a "text"."""
+    if text.laid_out == "documents":
+        return "conversation" if text.chat else "text"
+    return {"packed": "piece", "spans": "span"}[text.laid_out]
+
+
+def too_little(text: Calibration, sequences: int, tokens: int) -> str:
+    """One sentence where the text gives fewer sequences than asked for, or far fewer tokens; else nothing.
+
+    The demo's texts are meant to be short.
+    """
+    noun, asked = sequence_noun(text), text.samples * text.seq_len
+    remedy = "give a longer text, or ask for less"
+    if text.laid_out == "documents" and not text.chat and text.source != "demo":
+        remedy = "give longer texts, join them into pieces, or ask for less"
+    if sequences < text.samples:
+        there = f"only {counted(sequences, noun)} of the {text.samples:,} asked for"
+    elif text.source != "demo" and tokens < asked / 2:
+        there = f"short {noun}s"
+    else:
+        return ""
+    return f"This text gives {there}, {counted(tokens, 'token')} of {asked:,}: {remedy}."
 
 
 def describe(plan: Plan) -> str:

@@ -1,6 +1,7 @@
 """Text becomes documents and seeded, padded batches; what is wrong with it is told in one sentence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_every_file_type_gives_the_same_documents(tmp_path: Path) -> None:
 
 def test_csv_keeps_words_that_look_like_missing_values(tmp_path: Path) -> None:
     assert load_documents(write(tmp_path / "t.csv", 'text\nNA\n"a, b"\nnull\n')) == ["NA", "a, b", "null"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ("1,the cat, sat\n2,dog runs over\n", 2),
+        ("1,the cat sat\n2,dog, runs over\n", 3),
+        ("1,the cat sat,\n2,dog runs over,\n", 2),
+        ('1,"the\ncat"\n2,dog, runs\n', 3),
+    ],
+)
+def test_a_csv_row_with_a_comma_too_many_is_refused_whichever_it_is(rows: str, line: int, tmp_path: Path) -> None:
+    told = refused(write(tmp_path / "t.csv", "id,text\n" + rows))
+    assert f"line {line}" in told and "quote fields that hold commas" in told
+
+
+def test_a_csv_row_that_lacks_a_field_has_an_empty_document(tmp_path: Path) -> None:
+    assert load_documents(write(tmp_path / "t.csv", "id,text\n1\n2,b\n")) == ["b"]
 
 
 def test_empty_documents_and_nulls_are_left_out(tmp_path: Path) -> None:
@@ -176,7 +195,7 @@ def numbered(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_draw_depends_on_the_seed_and_never_on_the_batch_size(
     numbered: str, samples: int, seq_len: int, seed: int, batch_size: int
 ) -> None:
-    calibration = Calibration(numbered, samples=samples, seq_len=seq_len, seed=seed)
+    calibration = Calibration(numbered, samples=samples, seq_len=seq_len, seed=seed, layout="documents")
     batches = calibration_batches(calibration, TOKENIZER, batch_size)
     drawn = rows(batches)
     assert drawn == rows(calibration_batches(calibration, TOKENIZER, 7))
@@ -189,13 +208,14 @@ def test_a_draw_depends_on_the_seed_and_never_on_the_batch_size(
 
 
 def test_another_seed_draws_other_documents(numbered: str) -> None:
-    draws = [rows(calibration_batches(Calibration(numbered, samples=10, seed=seed), TOKENIZER, 10)) for seed in (0, 1)]
+    text = Calibration(numbered, samples=10, layout="documents")
+    draws = [rows(calibration_batches(replace(text, seed=seed), TOKENIZER, 10)) for seed in (0, 1)]
     assert draws[0] != draws[1]
 
 
 def test_sequences_begin_with_the_tokenizers_mark_and_no_pad_token_is_needed(numbered: str) -> None:
     assert TOKENIZER.pad_token_id is None
-    batches = calibration_batches(Calibration(numbered, samples=8), TOKENIZER, 4)
+    batches = calibration_batches(Calibration(numbered, samples=8, layout="documents"), TOKENIZER, 4)
     assert [len(batch.input_ids) for batch in batches] == [4, 4]
     assert all(row[0] == TOKENIZER.bos_token_id for row in rows(batches))
     assert all(batch.attention_mask.sum(1).max() == batch.input_ids.shape[1] for batch in batches)
@@ -205,11 +225,11 @@ def test_documents_too_short_are_passed_over(tmp_path: Path) -> None:
     bare = tiny_tokenizer()
     bare.backend_tokenizer.post_processor = processors.Sequence([])  # no mark before the text: "x" is one token
     source = write(tmp_path / "t.txt", "x\nyes\nz\nno\nw")
-    drawn = rows(calibration_batches(Calibration(source, samples=2), bare, 8))
+    drawn = rows(calibration_batches(Calibration(source, samples=2, layout="documents"), bare, 8))
     assert sorted(map(len, drawn)) == [2, 3]
     write(tmp_path / "t.txt", "x\ny\nz")
     with pytest.raises(UserError, match="none of its 3 documents has 2 tokens"):
-        calibration_batches(Calibration(source), bare, 8)
+        calibration_batches(Calibration(source, layout="documents"), bare, 8)
 
 
 @pytest.mark.parametrize("calibration", [Calibration(samples=0), Calibration(seq_len=1)])

@@ -122,7 +122,7 @@ def test_card_keeps_paths_private(tmp_path: Path) -> None:
     card = model_card(spec)
     assert str(tmp_path) not in card
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "my model: a|b"
-    assert "texts.txt: 64 texts" in card
+    assert "texts.txt: 64 pieces of 128 tokens" in card
 
 
 def test_card_is_written_again_with_results(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from huggingface_hub import constants
 
 from prune_core.model import hub
-from prune_core.model.load import inspect, load
+from prune_core.model.load import inspect, load, load_tokenizer
 from prune_core.schema.inputs import ModelRef
 from tests.fixtures.fake_hub import COMMIT, fake_hub
 from tests.fixtures.tiny import tiny_ids, tiny_model
@@ -33,6 +33,13 @@ def test_a_hub_model_is_told_from_metadata_then_downloaded_then_used_without_net
         asked.clear()
         load(ref)
         assert asked == []
+
+
+def test_a_tokenizer_comes_without_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "hub" / "ours" / "small")
+    with fake_hub(tmp_path / "hub", tmp_path / "cache", monkeypatch):
+        assert load_tokenizer(ModelRef("ours/small"))("a b")["input_ids"][0] == 1
+        assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

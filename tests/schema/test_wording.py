@@ -1,11 +1,12 @@
 """Names of models and texts, and numbers of things, in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.wording import counted, model_name, seconds_in_words, text_name
+from prune_core.schema.wording import counted, model_name, seconds_in_words, text_name, too_little
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 texts"), (1, "1 text"), (2000, "2,000 texts")])
@@ -41,5 +42,27 @@ def test_a_text_says_its_source_and_how_much_of_it_was_found(tmp_path: Path) -> 
     file = tmp_path / "text.txt"
     file.write_text("One line.", encoding="utf-8")
     assert text_name(Calibration()) == "demo text, 64 texts of up to 128 tokens"
-    assert text_name(Calibration(str(file)), found=1) == "text.txt, 1 text of up to 128 tokens"
-    assert text_name(Calibration("owner/data", "part", samples=2)) == "owner/data/part, 2 texts of up to 128 tokens"
+    assert text_name(Calibration(str(file)), 1, 128) == (
+        "text.txt, 1 of 64 pieces of 128 tokens: 128 tokens of the 8,192 asked for"
+    )
+    assert text_name(Calibration(str(file)), 64, 8192) == "text.txt, 64 of 64 pieces of 128 tokens: 8,192 tokens"
+    assert text_name(Calibration("owner/data", "part", samples=2)) == "owner/data/part, 2 pieces of 128 tokens"
+    assert text_name(Calibration("owner/data", samples=2, layout="spans")) == "owner/data, 2 spans of 128 tokens"
+    documents = Calibration(str(file), layout="documents")
+    assert text_name(documents, 52, 2602) == (
+        "text.txt, 52 of 64 texts of up to 128 tokens: 2,602 tokens of the 8,192 asked for"
+    )
+    assert text_name(replace(documents, chat=True, samples=1)) == "text.txt, 1 conversation of up to 128 tokens"
+
+
+def test_a_text_that_gives_too_little_is_said_in_one_sentence() -> None:
+    mine = Calibration("mine.jsonl")
+    assert too_little(mine, 64, 8192) == too_little(mine, 64, 4096) == too_little(Calibration(), 64, 2118) == ""
+    assert too_little(mine, 52, 6000) == (
+        "This text gives only 52 texts of the 64 asked for, 6,000 tokens of 8,192: give longer texts, join them into "
+        "pieces, or ask for less."
+    )
+    assert "gives short texts, 2,602 tokens of 8,192" in too_little(mine, 64, 2602)
+    packed = too_little(Calibration("mine.txt"), 1, 128)
+    assert "only 1 piece of the 64" in packed and "longer text, or ask for less" in packed
+    assert "only 63 texts" in too_little(Calibration(), 63, 2000)

@@ -4,17 +4,41 @@ Every widget is seeded from the workspace once (state.seed) and then left alone,
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from pages._ui.state.session import seed
-from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
+from pages._ui.shared.paper_links import linked
+from pages._ui.state.session import put, seed
+from prune_core.schema.inputs import Calibration, HeldOut, Joint, Layout, ModelRef
+from prune_core.schema.presets import CALIBRATION_PRESETS, calibration_preset, with_calibration
+from prune_core.schema.wording import capitalised, sequence_noun
 
 DEMO, FOLDER, HUB = "Demo model", "Local folder", "Hugging Face Hub"
 DEMO_TEXT, OWN_TEXT = "Demo text", "File or dataset"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICES = ("auto", "cuda", "mps", "cpu")
+LAYOUTS: dict[Layout, str] = {
+    "auto": "As suits the text",
+    "packed": "Packed: joined and cut into equal pieces",
+    "documents": "One document a sequence",
+    "spans": "Spans of long documents",
+}
+LAYOUT_HELP = (
+    "As suits the text: the demo's texts and rows of .jsonl, .json, .csv and .parquet files one a sequence, .txt files "
+    "and datasets packed, as most papers do. Spans: from anywhere in documents that are long enough, as SLM draws."
+)
+JOINTS: dict[Joint, str] = {
+    "auto": "As suits the text",
+    "eos": "The tokenizer's end mark",
+    "blank line": "A blank line",
+}
+JOINT_HELP = (
+    "As suits the text: a .txt file stays as it stands; the documents of a list get end marks; rows that are lines of "
+    "one text, such as WikiText's, get blank lines."
+)
+CHAT_HELP = "For rows with messages, or with instruction and output as in Alpaca. The tokenizer must have a template."
 PROMPTS_HINT = "An empty line begins the next prompt."
 
 
@@ -55,13 +79,51 @@ def model_form(now: ModelRef) -> ModelRef:
 
 
 def calibration_form(now: Calibration) -> Calibration:
-    """Choose the text on which layers are compared."""
+    """Choose the text on which layers are compared, and how it becomes sequences."""
+    with st.popover("Fill in a paper's calibration"):
+        st.caption("A text of your own stays; then only the shape is filled in.")
+        for preset in CALIBRATION_PRESETS:
+            key = f"paper_{preset.name}"
+            st.button(preset.label, key=key, on_click=_fill_calibration, args=(now, preset.name), width="stretch")
+            st.caption(f"{preset.what} {linked(f'arXiv {preset.source}')}")
     source, subset, split, column = text_source("Calibration text", now, "calibration")
+    key = seed("calibration_layout", now.layout)
+    layout = st.selectbox("Sequences", LAYOUTS, key=key, format_func=LAYOUTS.__getitem__, help=LAYOUT_HELP)
+    placed = Calibration(source, subset, split, column, layout=layout)
+    joined_by = now.joined_by if source == "demo" else "auto"
+    chat = False
+    if source != "demo":
+        key = seed("calibration_chat", now.chat)
+        chat = st.checkbox("Apply the model's chat template", key=key, help=CHAT_HELP)
+        placed = replace(placed, chat=chat)
+        if placed.laid_out == "packed" and not chat:
+            key = seed("calibration_joined_by", now.joined_by)
+            joined_by = st.selectbox(
+                "Between documents", JOINTS, key=key, format_func=JOINTS.__getitem__, help=JOINT_HELP
+            )
     a, b, c = st.columns(3)
-    samples = number(a, "Texts", "samples", now.samples, 2, 4096, "Documents drawn. More give smaller errors.")
-    seq_len = number(b, "Tokens each", "seq_len", now.seq_len, 8, 8192, "Each document is cut to this many tokens.")
-    chosen_seed = number(c, "Seed", "seed", now.seed, 0, 2**31 - 1, "The same seed draws the same documents.")
-    return Calibration(source, subset, split, column, samples, seq_len, chosen_seed)
+    noun = capitalised(sequence_noun(placed)) + "s"
+    samples = number(a, noun, "samples", now.samples, 2, 100_000, "Sequences drawn. More give smaller errors.")
+    exactly = "At most: longer ones are cut." if placed.laid_out == "documents" else "Of exactly this many tokens."
+    seq_len = number(b, "Tokens each", "seq_len", now.seq_len, 8, 8192, exactly)
+    chosen_seed = number(c, "Seed", "seed", now.seed, 0, 2**31 - 1, "The same seed draws the same sequences.")
+    chosen = replace(placed, samples=samples, seq_len=seq_len, seed=chosen_seed, joined_by=joined_by)
+    preset = calibration_preset(chosen)
+    if preset is not None:
+        st.caption(f"{preset.label}. {preset.what}")
+    return chosen
+
+
+def _fill_calibration(now: Calibration, name: str) -> None:
+    filled = with_calibration(now, name)
+    for field in ("samples", "seq_len", "seed"):
+        put(field, getattr(filled, field))
+    if filled.source != now.source:
+        put("calibration_kind", OWN_TEXT)
+    for field in ("layout", "joined_by", "chat"):
+        put(f"calibration_{field}", getattr(filled, field))
+    for field in ("source", "column", "subset", "split"):
+        put(f"calibration_{field}", getattr(filled, field) or "")
 
 
 def text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str, str | None, str, str]:

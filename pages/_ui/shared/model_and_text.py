@@ -20,7 +20,7 @@ def looked_at() -> None:
         stats = None
     model = plain(model_name(now.model)) if now.model.path else "no model chosen"
     depth = f" ({counted(stats.num_layers, 'layer')})" if stats else ""
-    text = plain(text_name(now.calibration, stats.sequences if stats else None))
+    text = plain(text_name(now.calibration, *((stats.sequences, stats.tokens) if stats else ())))
     st.caption(f"LayerScope · {model}{depth} · {text if now.calibration.source else 'no text chosen'}")
 
 

@@ -91,7 +91,9 @@ def test_a_text_of_fewer_documents_than_asked_for_is_a_warning(store, monkeypatc
     monkeypatch.setattr("prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec))
     app = page("model")
     assert not app.success
-    assert app.warning[0].value.startswith("64 texts were asked for, 1 was found. **The cost of a cut needs at least 2")
+    warning = app.warning[0].value
+    assert warning.startswith("This text gives only 1 text of the 64 asked for, 8,000 tokens of 8,192")
+    assert "**The cost of a cut needs at least 2 of them.** Measured: 16 layers" in warning
 
 
 def test_the_numbers_follow_a_choice_of_one_block(store):

@@ -38,10 +38,13 @@ def first_line() -> str:
 def test_a_line_above_the_page_names_the_model_and_the_text(store, monkeypatch):
     monkeypatch.setattr("prune_core.store.jobs.submit", lambda store, spec: jobs.job_id(spec))
     keep(store, InspectSpec(ModelRef()), INFO)
-    assert first_line() == "LayerScope · demo model (16 layers) · demo text, 64 texts of up to 128 tokens"
+    assert first_line() == (
+        "LayerScope · demo model (16 layers) · demo text, "
+        "64 of 64 texts of up to 128 tokens\\: 8,000 tokens of the 8,192 asked for"
+    )
     keep(store, InspectSpec(MINE), INFO)  # its name is not taken for Markdown, and it is not measured yet
     session(store, model=MINE, calibration=Calibration("owner/data", samples=8))
-    assert first_line() == r"LayerScope · owner/mine\_2 · owner/data, 8 texts of up to 128 tokens"
+    assert first_line() == r"LayerScope · owner/mine\_2 · owner/data, 8 pieces of 128 tokens"
 
 
 def test_a_run_of_another_model_says_so(store):
