@@ -1,29 +1,17 @@
 """The planned model on the loaded donor: hooks skip the removed layers. Nothing is copied or left behind."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from prune_core.cut import build, edits, parts
-from prune_core.data.batches import Batch, by_length
-from prune_core.forward.losses import Losses, batch_losses
 from prune_core.forward.swaps import swap_forward, swap_weights
-from prune_core.model.load import LoadedModel
 from prune_core.model.stack import find_stack
-from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Plan
-from prune_core.schema.progress import Progress, Silent
-from prune_core.schema.reports import Preview
-from prune_core.schema.stats import ratio_stderr
-from prune_core.schema.wording import counted
-
-# --- the planned model -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -82,56 +70,3 @@ def _passing_on(length: int | None, patch: Tensor | None = None) -> Callable[...
         return states if length is None else (states, *(None for _ in range(length - 1)))
 
     return forward
-
-
-# --- its loss --------------------------------------------------------------------------------------------------------
-
-
-def sequence_losses(model: PreTrainedModel, batches: Sequence[Batch], progress: Progress | None = None) -> Losses:
-    """Each sequence's next-token loss. A token counts when it and the one before it are unmasked.
-
-    Log likelihoods are computed in float32 and summed in float64. Raises UserError if one is not finite.
-    """
-    progress = progress or Silent()
-    sequences = sum(len(batch.input_ids) for batch in batches)
-    progress.stage("scoring calibration text", sequences, "sequences")
-    losses = Losses(np.zeros(sequences), np.zeros(sequences, dtype=np.int64))
-    for places, batch in by_length(batches):
-        losses.nll[places], losses.tokens[places] = batch_losses(model, batch)
-        progress.advance(len(places))
-    if not np.isfinite(losses.nll).all():
-        raise UserError(f"The loss is not finite in {model.dtype}: load the model in float32.")
-    return losses
-
-
-def preview(
-    loaded: LoadedModel,
-    batches: Sequence[Batch],
-    plan: Plan,
-    donor_losses: Losses | None = None,
-    progress: Progress | None = None,
-    fitted: edits.Fitted = edits.NOTHING,
-) -> Preview:
-    """The planned model's loss and the donor's on the same tokens; `donor_losses` saves a second donor pass.
-
-    Losses are means over tokens: sum_s nll_s / sum_s n_s over sequences s; the standard error of their difference is
-    over paired sequences (stats.py). Raises UserError if there are fewer than two.
-    """
-    started = time.perf_counter()
-    donor = donor_losses or sequence_losses(loaded.model, batches, progress)
-    with planned(loaded.model, plan, fitted):
-        cut = sequence_losses(loaded.model, batches, progress)
-    tokens, stderr = int(cut.tokens.sum()), ratio_stderr(cut.nll - donor.nll, cut.tokens)
-    if stderr is None or not tokens:
-        count = len(cut.tokens)
-        raise UserError(
-            f"{counted(count, 'calibration text')} cannot give a standard error: use at least 2, of 2 tokens or more."
-        )
-    return Preview(
-        plan=plan,
-        donor_loss=float(donor.nll.sum() / tokens),
-        loss=float(cut.nll.sum() / tokens),
-        delta_stderr=stderr,
-        tokens=tokens,
-        seconds=time.perf_counter() - started,
-    )

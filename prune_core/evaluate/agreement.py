@@ -52,10 +52,10 @@ def window_agreement(
     float64 [len(every), 2]. Log-softmax in float32, sums over tokens in float64.
     """
     sums = np.zeros((len(every), 2))
-    progress.stage("agreement with the donor", len(every), "windows")
+    progress.stage("agreement with the donor", sum(len(window.tokens) for window in every), "tokens")
     for batch in batches(donor, every, models=2):
         sums[batch] = _batch(donor, pruned, read([every[i] for i in batch]))
-        progress.advance(len(batch))
+        progress.advance(sum(len(every[i].tokens) for i in batch))
     return sums
 
 

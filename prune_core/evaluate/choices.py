@@ -105,4 +105,4 @@ class _Ticking:
     def stage(self, name: str, total: int, unit: str = "steps") -> None: ...
 
     def advance(self, done: int = 1) -> None:
-        self.progress.advance(done)
+        self.progress.advance(min(done, 1))  # an answer each, however many tokens it has

@@ -35,15 +35,14 @@ class ResidentLM(HookedLM):
         super().__init__(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=BATCH)
         self.progress = progress
         self.truncated: Counter[str] = Counter()
-        self.tell_answers(_Ticks(progress))
+        self._ticks = _Ticks(progress)
+        self.tell_answers(self._ticks)
         self.answer_tokens: dict[tuple[int, int], int] = {}  # of the last call, by item and choice
         self._requests: list = []
         self._fit_batch(self.max_length)
 
     def loglikelihood(self, requests: list, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         self._requests = requests
-        names = {request.task_name for request in requests}
-        self.progress.stage(f"scoring {names.pop() if len(names) == 1 else 'tasks'}", len(requests), "requests")
         return super().loglikelihood(requests, disable_tqdm=True)
 
     def loglikelihood_rolling(self, requests: list, disable_tqdm: bool = True) -> list[float]:
@@ -62,6 +61,15 @@ class ResidentLM(HookedLM):
         paired = zip(self._requests, lengths, strict=True)
         self.truncated = Counter(each.task_name for each, length in paired if length > self.max_length + 1)
         self._fit_batch(min(max(lengths), self.max_length))
+        self._begin([tuple(pair) for pair, _, _ in requests], lengths)
+
+    def _begin(self, pairs: list[tuple[str, str]], lengths: list[int]) -> None:
+        """Begin the stage, counted in tokens: lm-eval takes the longest requests first, so that a count of requests
+        would promise too long a wait."""
+        read = [min(length, self.max_length) for length in lengths]
+        names = {request.task_name for request in self._requests}
+        self.progress.stage(f"scoring {names.pop() if len(names) == 1 else 'tasks'}", sum(read), "tokens")
+        self._ticks.tokens = dict(zip(pairs, read, strict=True))
 
     def _check_answers(self, lengths: list[int]) -> None:
         """lm-eval cuts long questions, but stops at an answer beyond the context, or at one without tokens."""
@@ -83,16 +91,18 @@ class ResidentLM(HookedLM):
 
 
 class _Ticks:
-    """Told of every answer, as lm-eval tells its cache: one tick each, and a stop at the first that is not a number."""
+    """Told of every answer, as lm-eval tells its cache: ticks as many tokens as were read for it (`tokens`, by question
+    and answer; one tick where it is not there), and stops at the first that is not a number."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
+        self.tokens: dict[Any, int] = {}
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
         score = res[0] if isinstance(res, tuple) else res
         if isinstance(score, float) and not math.isfinite(score):
             raise UserError("The model's scores are not numbers: it overflows in its dtype, choose float32 for it.")
-        self.progress.advance()
+        self.progress.advance(self.tokens.get(tuple(req) if isinstance(req, (tuple, list)) else req, 1))
 
 
 def score(

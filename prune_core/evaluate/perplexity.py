@@ -117,10 +117,10 @@ def window_losses(model: PreTrainedModel, every: list[Window], progress: Progres
     Windows of similar length share a batch.
     """
     losses = np.zeros(len(every))
-    progress.stage("perplexity", len(every), "windows")
+    progress.stage("perplexity", sum(len(window.tokens) for window in every), "tokens")
     for batch in batches(model, every):
         losses[batch] = _batch_losses(model, [every[i] for i in batch])
-        progress.advance(len(batch))
+        progress.advance(sum(len(every[i].tokens) for i in batch))
     return losses
 
 

@@ -45,7 +45,7 @@ def run(
     progress = progress or Silent()
     for batch in batches:
         _check(batch, loaded)
-    progress.stage("measuring layers", sum(len(batch.input_ids) for batch in batches), "sequences")
+    progress.stage("measuring layers", sum(int(batch.attention_mask.sum()) for batch in batches), "tokens")
     room = States(len(loaded.stack.layers) + 1)
     limit = CPU_PASS_TOKENS if loaded.info.device == "cpu" else GPU_PASS_TOKENS
     with torch.inference_mode(), _recording(loaded.stack.layers, room):
@@ -55,7 +55,7 @@ def run(
             for rows, part in passes(batch, limit):
                 room.aim(rows, part.attention_mask)
                 forward(loaded, part)
-                progress.advance(len(rows))
+                progress.advance(int(part.attention_mask.sum()))
             states = room.end()
             for accumulator in accumulators:
                 accumulator.update(states, lengths)

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from prune_core.cut.preview import planned, sequence_losses
+from prune_core.cut.preview import planned
 from prune_core.data.batches import Batch
 from prune_core.forward import capture
 from prune_core.measure import drop_map
 from prune_core.schema.drop_map import DropMap, block_cells, real_blocks
 from prune_core.schema.plan import drop_plan
 from tests.bench.random_llama import Cost, as_loaded, cost, random_batch, random_llama
+from tests.fixtures.by_hooks import sequence_losses
 
 
 def main() -> None:

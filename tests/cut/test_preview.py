@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from prune_core.cut.preview import planned, preview, sequence_losses
+from prune_core.cut.preview import planned
 from prune_core.data.batches import Batch
 from prune_core.model.load import LoadedModel
 from prune_core.model.stack import find_stack
@@ -15,6 +15,7 @@ from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.inputs import ModelInfo, ModelRef
 from prune_core.schema.plan import Merge, Plan, drop_plan
 from prune_core.schema.progress import Silent
+from tests.fixtures.by_hooks import preview, sequence_losses
 from tests.fixtures.checkpoints import digest
 from tests.fixtures.tiny import FAMILIES, VOCAB, tiny_ids, tiny_model, tiny_tokenizer
 

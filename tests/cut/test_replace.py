@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from prune_core.cut import build, edits
-from prune_core.cut.preview import planned, preview, sequence_losses
+from prune_core.cut.preview import planned
 from prune_core.cut.replacements.fit_plan import fit_plan
 from prune_core.cut.replacements.held_back import in_batches, split
 from prune_core.cut.replacements.linear import RIDGES, equations
@@ -28,6 +28,7 @@ from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.plan import Block, Drop, Plan, Replace, drop_plan
 from prune_core.schema.progress import Silent
 from tests.cut.test_build import continuation, digest, logits, reloaded
+from tests.fixtures.by_hooks import preview, sequence_losses
 from tests.fixtures.tiny import FAMILIES, HIDDEN, tiny_model
 from tests.methods.models import loaded, planted_model, ragged_batches
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from prune_core.cut.preview import planned, sequence_losses
+from prune_core.cut.preview import planned
 from prune_core.data.batches import Batch
 from prune_core.measure import drop_map
 from prune_core.schema.drop_map import DropMap, block_cells, least_damage
@@ -12,6 +12,7 @@ from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
 from prune_core.search.block_sets import best_sets
+from tests.fixtures.by_hooks import sequence_losses
 from tests.fixtures.tiny import tiny_ids, tiny_model
 
 LAYERS = 5

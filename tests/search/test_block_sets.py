@@ -42,5 +42,5 @@ def test_measured_again_and_sorted():
 
 def test_impossible_budgets_are_refused():
     for budget in (0, 6, 7):
-        with pytest.raises(UserError, match="drop 1 to 5"):
+        with pytest.raises(UserError, match="choose 1 to 5"):
             best_sets(np.zeros((7, 7)), budget)

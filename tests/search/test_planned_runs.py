@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from prune_core.cut.preview import planned, preview
+from prune_core.cut.preview import planned
 from prune_core.forward.layer_runs import Recording
 from prune_core.methods import method_named
 from prune_core.model.stack import find_stack
@@ -12,6 +12,7 @@ from prune_core.schema.errors import Cancelled
 from prune_core.schema.plan import Drop, DropPart, Merge, Plan, drop_plan
 from prune_core.search import planned_runs
 from prune_core.search.evidence import Search
+from tests.fixtures.by_hooks import preview
 from tests.methods.models import loaded, ragged_batches
 
 LAYERS = 6
