@@ -36,11 +36,10 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
         [(f"{step.score:.4f}", describe(step.plan), step.note) for step in taken], (method.score, "plan", "note"), {0}
     )
     if chosen.steps:
-        print(f"{len(taken)} of {len(chosen.steps)} plans taken, by {method.score}")
+        print(f"{len(taken)} of {len(chosen.steps)} plans accepted, by {method.score}")
     print(f"{method.label}: {describe(chosen.plan)}")
-    print(
-        f"{counted(chosen.measured, 'plan')} measured, {chosen.reused} known before, {seconds_in_words(chosen.seconds)}"
-    )
+    known, took = f"{chosen.reused} already known", seconds_in_words(chosen.seconds)
+    print(f"{counted(chosen.measured, 'plan')} measured, {known}, {took}")
 
 
 def show_runs(runs: list[Entry]) -> None:
