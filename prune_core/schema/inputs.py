@@ -74,7 +74,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens and are reported with every
+    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens, reported with every
     figure.
 
     `joined` scores one long stream, standard for WikiText-2; otherwise each document is scored on its own.
