@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, T5Config, ViTConfig, XLNetConfig
@@ -114,6 +115,21 @@ def test_demo_means_the_model_in_assets(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert resolve(ModelRef("owner/name")) == "owner/name"
     monkeypatch.setattr(demo, "DEMO_MODEL", saved(tmp_path))
     assert load(ModelRef("demo")).folder == tmp_path
+
+
+def test_a_tokenizer_that_comes_as_sentencepiece_alone_loads(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(f"the number {n} is a word and word {n * 7} is a number" for n in range(500)))
+    folder = tmp_path / "model"
+    tiny_model("llama", 2).save_pretrained(folder)
+    given = {"model_prefix": str(folder / "tokenizer"), "vocab_size": 340, "model_type": "bpe"}
+    sentencepiece.SentencePieceTrainer.train(input=str(words), byte_fallback=True, minloglevel=2, **given)  # pyright: ignore[reportAttributeAccessIssue]
+    (folder / "tokenizer.vocab").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    tokenizer = load(ModelRef(str(folder), device="cpu")).tokenizer
+    own = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    for text in ("the number 7", "word and 3,500 words"):
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == own.encode(text)
 
 
 def test_progress_tells_stages_and_can_stop_the_load(tmp_path: Path) -> None:
