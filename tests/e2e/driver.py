@@ -1,12 +1,14 @@
 """What the browser tests do with a page: wait for Streamlit, point at cells of the map, watch the network."""
 
+import re
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 Cell = tuple[int, int]
 READY = ".ls-map[data-drawn]"
 TIMEOUT_MS = 60_000
+LONG_MS = 240_000  # a cold worker imports torch, and machines are slow
 QUIET_MS = 400
 
 
@@ -32,6 +34,11 @@ _IDLE = """quiet => {
   window.__idleSince = idle ? window.__idleSince ?? performance.now() : null;
   return idle && performance.now() - window.__idleSince >= quiet;
 }"""
+
+
+def says(page: Page, words: str | re.Pattern[str]) -> None:
+    """Wait until the page shows `words`."""
+    expect(page.get_by_text(words).locator("visible=true").first).to_be_visible(timeout=LONG_MS)
 
 
 def wait_for_map(page: Page) -> None:

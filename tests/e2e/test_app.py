@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from pages._ui.state.session import Workspace
 from prune_core.store import jobs
-from tests.e2e.driver import click_cell, drag_cells, settle, wait_for_map
-from tests.e2e.visiting import LITTLE, LONG_MS, STATES, App, go, new_ids, says
+from tests.e2e.driver import LONG_MS, click_cell, drag_cells, says, settle, wait_for_map
+from tests.e2e.visiting import LITTLE, STATES, App, go, new_ids
 from tests.fixtures.stored import keep_run
 
 
@@ -66,9 +66,9 @@ def test_build_refresh_in_mid_job_and_compare(app: App) -> None:
         settle(tab)
         build(tab)
         tab.reload()
-        says(tab, "Take it with you")
+        says(tab, "Export the pruned model")
         settle(tab)
-        says(tab, "What they write")
+        says(tab, "What both models write")
         expect(tab.get_by_test_id("stDataFrame").locator("visible=true").first).to_be_visible()
     (run_id,) = runs
     folder = app.home.folder(run_id) / "checkpoint"
@@ -83,7 +83,7 @@ def test_cancel_a_job(app: App) -> None:
         tab.get_by_role("button", name="Cancel").click()
         says(tab, re.compile("Build and compare was cancelled"))
     (run_id,) = runs
-    job = app.home.job(run_id)
+    job = jobs.status(app.home, run_id)
     assert job is not None and job.state == "cancelled"
 
 

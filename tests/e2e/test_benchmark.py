@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from prune_core.pipeline.specs import TextSpec
 from prune_core.schema.continuations import Texts
 from prune_core.schema.inputs import ModelRef
-from tests.e2e.driver import settle
-from tests.e2e.visiting import CHOSEN, LAYERS, LITTLE, LONG_MS, App, answered
+from tests.e2e.driver import LONG_MS, settle
+from tests.e2e.visiting import CHOSEN, LAYERS, LITTLE, App, answered
 
 ROWS = 7
 PROMPT = "It is a sunny morning in *Oakford*."
@@ -17,14 +17,14 @@ PROMPT = "It is a sunny morning in *Oakford*."
 
 def test_a_prompt_is_continued_by_both_models_before_our_eyes(app: App) -> None:
     with app.visit("benchmark") as tab:
-        tab.get_by_role("tab", name="Write your own prompt").click()
+        tab.get_by_role("tab", name="Try your own prompts").click()
         settle(tab)
         tab.get_by_role("textbox", name="Prompts").fill(PROMPT)
         for setting, value in (("New tokens", "100"), ("Temperature", "0")):
             tab.get_by_role("spinbutton", name=setting).fill(value)
-        tab.get_by_role("button", name="Write", exact=True).click()
+        tab.get_by_role("button", name="Generate", exact=True).click()
         lengths: list[tuple[int, int]] = []
-        ends = tab.get_by_text(re.compile("^The pruned model (departs at token|writes the donor)"))
+        ends = tab.get_by_text(re.compile("^The pruned model (diverges at token|reproduces the donor)"))
         while not ends.count():
             shown = tab.locator(".ls-text").all_inner_texts()
             if len(shown) == 2:
@@ -52,7 +52,7 @@ def test_the_texts_are_there_after_a_refresh(app: App) -> None:
             if refresh:
                 tab.reload()
                 settle(tab)
-            tab.get_by_role("tab", name="Write your own prompt").click()
+            tab.get_by_role("tab", name="Try your own prompts").click()
             settle(tab)
             shown = [text.split() for text in tab.locator(".ls-text").all_inner_texts()]
             assert shown == [("Mira meets" + text).split() for text in (pair.donor, pair.pruned)]

@@ -10,8 +10,8 @@ from prune_core.schema.inputs import ModelRef
 from prune_core.schema.measures import LayerStats
 from prune_core.schema.reports import Preview
 from prune_core.store import jobs
-from tests.e2e.driver import settle
-from tests.e2e.visiting import LAYERS, LITTLE, LONG_MS, STATES, App, new_ids, says
+from tests.e2e.driver import LONG_MS, says, settle
+from tests.e2e.visiting import LAYERS, LITTLE, STATES, App, new_ids
 
 
 def press(page: Page, label: str | re.Pattern[str]) -> None:
@@ -48,9 +48,9 @@ def test_laco_searches_and_its_steps_can_be_walked_through(app: App) -> None:
         slider.press("ArrowRight")
         settle(tab)
         press(tab, "Search with LaCo")
-        says(tab, re.compile("plans? run, "))
+        says(tab, re.compile("plans? measured, "))
         says(tab, re.compile(r"LaCo: merge .*\(2 of 16\)"))
-        tab.get_by_text(re.compile("Every candidate it looked at")).click()
+        tab.get_by_text(re.compile("All candidates it evaluated")).click()
         tab.get_by_role("slider", name="Step").press("Home")
         settle(tab)
         says(tab, re.compile("Step 1: "))
@@ -67,7 +67,7 @@ def test_methods_are_compared_and_the_best_is_first(app: App) -> None:
     with app.visit("plan", height=1600) as tab:
         tab.get_by_role("tab", name="Compare methods").click()
         settle(tab)
-        press(tab, "Compare them")
+        press(tab, "Compare these methods")
         says(tab, re.compile("^Removed by"))
         expect(tab.locator(".st-key-compared_table")).to_be_visible()
         stats = jobs.result(app.home, MeasureSpec(ModelRef(), LITTLE))
@@ -79,9 +79,8 @@ def test_methods_are_compared_and_the_best_is_first(app: App) -> None:
             seen = jobs.result(app.home, spec)
             assert isinstance(seen, Preview)
             losses[method.label] = seen.loss
-        best_last = sorted(losses, key=lambda label: losses[label])[
-            ::-1
-        ]  # as the axis lists its rows: from the bottom up
+        best_last = sorted(losses, key=lambda label: losses[label])[::-1]
+        # the axis lists its rows from the bottom up
         rows = plot(tab, "compared_strips").locator(".ytick text").filter(has_not_text="removed by")
         expect(rows).to_have_text(best_last, timeout=30_000)
         settle(tab)
@@ -91,8 +90,8 @@ def test_a_block_is_replaced_by_a_linear_map(app: App) -> None:
     with app.visit("plan", height=1600) as tab:
         tab.get_by_role("tab", name="Replace instead of drop").click()
         settle(tab)
-        press(tab, re.compile("^Use it: replace layers 9 to 12 by a linear map"))
-        says(tab, "Replace layers 9 to 12 by a linear map (4 of 16)")
+        press(tab, re.compile("^Use it: replace layers 9 to 12 with a linear map"))
+        says(tab, "Replace layers 9 to 12 with a linear map (4 of 16)")
         says(tab, "How the fit went")
         says(tab, "Loss (nats per token)")
 
@@ -101,13 +100,13 @@ def test_training_draws_its_curve_and_can_be_cancelled_and_begun_again(app: App)
     with app.visit("plan", height=1600) as tab, new_ids(app.home, "replace") as fits:
         tab.get_by_role("tab", name="Replace instead of drop").click()
         settle(tab)
-        pick(tab, "In their place", "One trained layer")
+        pick(tab, "Replace with", "One trained layer")
         fill(tab, "Training steps", 5000)
         tab.get_by_role("button", name=re.compile("^Train and use it")).click()
         says(tab, re.compile(r"training the network for layers 9 to 12 · [\d,]+ of 5,000 steps"))
         expect(tab.get_by_text("error (1 = block dropped)")).to_be_visible(timeout=LONG_MS)
         tab.get_by_role("button", name="Cancel").click()
-        says(tab, "The replacement was cancelled. Nothing half-made was kept.")
+        says(tab, "Fitting the replacement was cancelled. No partial result was kept.")
         settle(tab)
         fill(tab, "Training steps", 10)
         press(tab, re.compile("^Train and use it"))
@@ -123,7 +122,7 @@ def test_the_drop_map_is_measured_and_a_click_on_it_chooses(app: App) -> None:
     with app.visit("redundancy", height=1600) as tab:
         says(tab, "What dropping each block really costs")
         settle(tab)
-        press(tab, "Measure what dropping every block costs")
+        press(tab, "Measure the cost of dropping each block")
         says(tab, re.compile(r"of 4 of 4 calibration texts"))
         settle(tab)
         maps = tab.locator(".ls-map[data-drawn]")

@@ -10,8 +10,8 @@ from prune_core.pipeline.house import open_store
 from prune_core.store import catalogue, trash
 from prune_core.store.catalogue import About
 from tests.e2e.conftest import AppServer
-from tests.e2e.driver import settle
-from tests.e2e.visiting import App, says
+from tests.e2e.driver import says, settle
+from tests.e2e.visiting import App
 from tests.fixtures.stored import keep_run, result
 
 HEAD_PX, ROW_PX, BOX_PX = 38, 35, 18
@@ -50,13 +50,13 @@ def test_name_a_run(app: App) -> None:
         tab.get_by_role("button", name="Name and tags").click()
         tab.get_by_role("textbox", name="Name").fill("The best")
         tab.get_by_role("textbox", name="Tags").fill("paper")
-        tab.get_by_role("button", name="Keep").click()
+        tab.get_by_role("button", name="Save").click()
         settle(tab)
         newest = catalogue.entries(app.home)[0]
         assert (newest.about.name, newest.about.tags) == ("The best", ("paper",))
         tab.keyboard.press("Escape")
         settle(tab)
-        says(tab, "What they write")  # still ticked, so still open
+        says(tab, "What both models write")  # still selected, so still open
 
 
 def test_the_report_opens_from_the_disk_without_a_network(app: App, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_wrong_file_is_told_and_a_recipe_opens_its_plan(app: App) -> None:
         folder = app.home.folder(catalogue.entries(app.home)[2].id)
         chooser = tab.locator('input[type="file"]')
         chooser.set_input_files(folder / "result.json")
-        says(tab, re.compile("result.json is no recipe, since it holds a RunResult"))
+        says(tab, re.compile("result.json is not a recipe, since it holds a RunResult"))
         settle(tab)
         chooser.set_input_files(folder / "spec.json")
         says(tab, "Drop layers 1 to 2 (2 of 16)")

@@ -4,7 +4,6 @@ A module's tests share one server and one store. What they are asked to look at 
 so none needs another to have run before it.
 """
 
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +23,8 @@ from prune_core.schema.serial import dumps
 from prune_core.store import jobs, worker
 from prune_core.store.files import write_text
 from prune_core.store.store import Store
-from tests.e2e.driver import open_page, settle, strangers
+from tests.e2e.driver import LONG_MS, open_page, settle, strangers
 
-LONG_MS = 240_000  # a cold worker imports torch, and machines are slow
 LAYERS = 16
 STATES = LAYERS + 1
 LITTLE = Calibration(samples=4, seq_len=32)
@@ -72,7 +70,7 @@ def measured_store(folder: Path) -> Iterator[Store]:
 def answered(store: Store, spec: Any) -> str:
     """Answer `spec` in this process, as the worker would, and keep the answer; the job's id."""
     job_id = jobs.job_id(spec)
-    store.save_spec(job_id, spec)
+    assert jobs.take(store, spec, job_id)
     job = worker.execute(store, job_id, runner(store))
     assert job is not None and job.state == "done", job
     return job_id
@@ -81,9 +79,9 @@ def answered(store: Store, spec: Any) -> str:
 @contextmanager
 def new_ids(store: Store, kind: str) -> Iterator[list[str]]:
     """The ids of jobs of this kind that come up meanwhile; filled in at the end."""
-    before, found = set(store.ids(kind)), []
+    before, found = set(jobs.ids(store, kind)), []
     yield found
-    found += [job_id for job_id in store.ids(kind) if job_id not in before]
+    found += [job_id for job_id in jobs.ids(store, kind) if job_id not in before]
 
 
 def go(page: Page, name: str) -> None:
@@ -91,8 +89,3 @@ def go(page: Page, name: str) -> None:
     page.get_by_test_id("stTopNavLink").filter(has_text=name).click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG_MS)
     settle(page)
-
-
-def says(page: Page, words: str | re.Pattern[str]) -> None:
-    """Wait until the page shows `words`."""
-    expect(page.get_by_text(words).locator("visible=true").first).to_be_visible(timeout=LONG_MS)
