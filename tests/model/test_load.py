@@ -75,7 +75,10 @@ def test_every_family_loads_and_its_stack_is_found(family: str, tmp_path: Path) 
         assert getattr(before, name) == getattr(info, name)
 
 
-def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: False)
     saved(tmp_path)
     tiny_model("llama", 2).bfloat16().save_pretrained(tmp_path)
     loaded = load(ModelRef(str(tmp_path), device="cpu"))
@@ -83,6 +86,22 @@ def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_oth
     asked = load(ModelRef(str(tmp_path), device="cpu", dtype="bfloat16"))
     assert asked.model.dtype == torch.bfloat16
     assert asked.info.weight_bytes * 2 == loaded.info.weight_bytes
+
+
+@pytest.mark.parametrize(
+    ("told", "there"),
+    [({}, False), ({"avx512_bf16": False, "avx2": True}, False), ({"amx_bf16": True}, True), ({"arm_bf16": True}, True)],
+)
+def test_a_cpu_with_instructions_for_bfloat16_computes_in_it(
+    told: dict[str, bool], there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
+    assert device.cpu_has_bfloat16() is there
+    tiny_model("llama", 2).bfloat16().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    loaded = load(ModelRef(str(tmp_path), device="cpu"))
+    assert loaded.info.dtype == str(loaded.model.dtype).removeprefix("torch.") == ("bfloat16" if there else "float32")
+    assert device.choose_dtype("auto", "float16", "cpu") == device.choose_dtype("auto", "float32", "cpu") == "float32"
 
 
 def test_auto_dtype_follows_the_checkpoint_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
