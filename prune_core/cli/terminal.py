@@ -9,7 +9,8 @@ from prune_core.pipeline.specs import PlanResult
 from prune_core.schema.drop_map import DropMap, least_damage
 from prune_core.schema.inputs import ModelInfo
 from prune_core.schema.job import Job
-from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
+from prune_core.schema.measures import LayerStats, best_blocks, block_influence, families, measure
+from prune_core.schema.norms import RULE, Norms
 from prune_core.schema.reports import Agreement, Metric, Preview
 from prune_core.schema.run import RunResult
 from prune_core.schema.skill_map import SkillMap
@@ -18,6 +19,7 @@ from prune_core.schema.wording import (
     bytes_in_words,
     counted,
     describe,
+    massive_in_words,
     metric_in_words,
     named,
     retained,
@@ -49,7 +51,7 @@ def show_stats(stats: LayerStats) -> None:
     """The best block of each size by every measure, then Block Influence per layer."""
     texts = counted(stats.sequences, "text")
     print(f"{stats.num_layers} layers, {stats.tokens:,} tokens of {texts}, {seconds_in_words(stats.seconds)}")
-    for what in measured(stats):
+    for what in families(stats):
         unit = f" {what.unit}" if what.unit else ""
         print(f"\n{what.label}: the most alike block of each size")
         for start, stop, value in best_blocks(what.name, stats.values[what.name]):
@@ -58,6 +60,16 @@ def show_stats(stats: LayerStats) -> None:
     print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
     for layer, influence in enumerate(block_influence(stats.values["cosine"])):
         print(f"  layer {layer:3}  {influence:.4f}")
+    if stats.norms is not None:
+        show_norms(stats.norms, stats.tokens)
+
+
+def show_norms(norms: Norms, tokens: int) -> None:
+    """How many tokens are massive, where, and which the most frequent ones are."""
+    print(f"\n{massive_in_words(norms, tokens)}\n{RULE} CKA leaves such tokens out of all pairs of states.")
+    for each in norms.examples[:5]:
+        where = f"position {each.position}, states {each.first_state} to {each.last_state}"
+        print(f"  {each.text!r:16} {counted(each.count, 'time')}, {where}")
 
 
 def show_preview(seen: Preview) -> None:

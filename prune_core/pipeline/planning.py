@@ -46,9 +46,12 @@ KEEP_EVERY_S = 5.0
 
 
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
-    """All similarities in one pass over the calibration text."""
+    """All similarities in one pass over the calibration text, with massive tokens as they are written."""
     batches = calibrated(resident, spec.calibration)
-    return measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+    stats = measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+    decode = resident.loaded.tokenizer.decode
+    written = tuple(replace(token, text=str(decode([token.token_id]))) for token in stats.massive_tokens)
+    return replace(stats, massive_tokens=written)
 
 
 def preview_plan(store: Store, resident: Resident, spec: PreviewSpec, progress: Progress) -> Preview:

@@ -13,7 +13,7 @@ from prune_core.schema.plan import Block, Merge, Plan
 from prune_core.schema.wording import counted, ranges
 
 ON_MAPS = ("cka", "cka_rbf")
-"""SLM's paper sees the patches on maps of CKA."""
+"""SLM's paper sees the patches on maps of CKA: the families of measures."""
 
 
 def patches_tool(num_layers: int) -> list[Block]:

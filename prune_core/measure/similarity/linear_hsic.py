@@ -58,8 +58,11 @@ def linear_hsics(states: Tensor, norms: Tensor, outlying: Tensor) -> Hsics:
         if diagonal is not None:
             diagonal.zero_()
         scaled.add(block, times)
-    without = hsic_1(ordinary.matrix(), (along[:, 3] - own)[:, :kept]) if kept >= MIN_TOKENS else None
-    every = without if kept == n else hsic_1(ordinary.matrix() + rest.matrix(), along[:, 1] - own)
+    every = hsic_1(ordinary.matrix() + rest.matrix(), along[:, 1] - own)
+    without: np.ndarray | None = every  # the same to the last digit where nothing is left out
+    if kept < n:
+        left = (along[:, 3] - own)[:, :kept]
+        without = hsic_1(ordinary.matrix(), left) if kept >= MIN_TOKENS else None
     return Hsics(without, every, hsic_1(scaled.matrix(), unit.row_sums(along[:, 2], own)))
 
 
@@ -154,7 +157,9 @@ class Traces:
         self._ends.append(times * torch.stack([flat[0] @ flat[0], flat[-1] @ flat[-1]]))
 
     def matrix(self) -> np.ndarray:
-        """float64 [S, S]"""
+        """float64 [S, S]; 0, which broadcasts, where nothing was added."""
+        if not self._products:
+            return np.zeros(())
         products = torch.stack(self._products).cpu().double().sum(0).numpy()
         ends = torch.stack(self._ends).cpu().double().sum(0).numpy()
         last = len(products)

@@ -48,11 +48,8 @@ class NormRecord:
         return Norms(
             median=np.median(self._medians, axis=0),
             largest=np.max(self._largest, axis=0),
-            massive=np.sum(self._counts, axis=0, dtype=np.int64) if self._counts else self._none(),
+            massive=np.stack([np.zeros(len(self._medians[0]), np.int64), *self._counts]).sum(0),
             positions=np.array(ranked, dtype=np.int64).reshape(-1, 2),
             excluded=len(self._found),
             examples=tuple(examples[:SHOWN]),
         )
-
-    def _none(self) -> np.ndarray:
-        return np.zeros(len(self._medians[0]), dtype=np.int64)

@@ -56,7 +56,7 @@ def measure_all(
 
 
 def _kernel(name: str) -> tuple[Kernel, Tokens]:
-    known = {m.name: (KERNELS[m.family], m.tokens) for m in EXTRA_MEASURES}
+    known: dict[str, tuple[Kernel, Tokens]] = {m.name: (KERNELS[m.family], m.tokens) for m in EXTRA_MEASURES}
     if name not in known:
         raise UserError(f"There is no extra measure '{name}': choose from {', '.join(known)}.")
     return known[name]
