@@ -128,10 +128,8 @@ def test_statistics_equal_a_float64_reference_on_padded_ragged_batches(family: s
         np.testing.assert_allclose(found.stderrs[name][off], stderrs[name][off], rtol=0, atol=1e-5, err_msg=name)
     for name in found.values:
         assert (np.diag(found.values[name]) == measures.measure(name).identical).all()
-        assert (np.diag(found.stderrs[name]) == 0).all()
-        assert found.values[name].dtype == np.float64
-    assert found.sequences == len(LENGTHS)
-    assert found.tokens == sum(LENGTHS)
+        assert (np.diag(found.stderrs[name]) == 0).all() and found.values[name].dtype == np.float64
+    assert (found.sequences, found.tokens) == (len(LENGTHS), sum(LENGTHS))
 
 
 def assert_same(found: LayerStats, expected: LayerStats) -> None:
@@ -186,7 +184,6 @@ def test_a_planted_copy_is_found_exactly(family: str) -> None:
 
 
 def give(states: Tensor, lengths: Tensor, tokens: int, *readers: Reader) -> None:
-    """Hand the states of one batch to `readers`."""
     windows = Windows(tokens, readers)
     with torch.inference_mode():
         windows.update(states, lengths)
@@ -194,8 +191,7 @@ def give(states: Tensor, lengths: Tensor, tokens: int, *readers: Reader) -> None
 
 
 def estimate_cka(states: Tensor, tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    cka = MinibatchCKA()
-    give(states, torch.tensor([states.shape[1]]), tokens, cka)
+    give(states, torch.tensor([states.shape[1]]), tokens, cka := MinibatchCKA())
     return cka.estimates()["cka_all"]
 
 
@@ -273,8 +269,7 @@ def test_angles_are_right_at_any_size(turn: float, size: int) -> None:
 
 def test_a_zero_state_is_at_right_angles_to_all() -> None:
     states = torch.stack([torch.zeros(5, 8), torch.randn(5, 8, generator=torch.Generator().manual_seed(6))])
-    tokens = TokenMeasures(2)
-    give(states, torch.tensor([2, 3]), 8, tokens)
+    give(states, torch.tensor([2, 3]), 8, tokens := TokenMeasures(2))
     found = tokens.estimates()
     assert found["cosine"].value[0, 1] == 0
     assert found["angular"].value[0, 1] == pytest.approx(0.5)

@@ -29,8 +29,8 @@ RBF = MeasureSpec(*NOW, extras=EXTRAS)
 
 def with_rbf():
     plain = maps()
-    values = plain.values | {"cka_rbf": plain.values["cka"]}
-    return replace(plain, values=values, stderrs=plain.stderrs | {"cka_rbf": plain.stderrs["cka"]})
+    values = plain.values | dict.fromkeys(EXTRAS, plain.values["cka"])
+    return replace(plain, values=values, stderrs=plain.stderrs | dict.fromkeys(EXTRAS, plain.stderrs["cka"]))
 
 
 def session(store, **choices) -> None:
