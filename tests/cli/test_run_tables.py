@@ -55,11 +55,8 @@ def test_a_plan_shows_the_steps_that_were_taken_and_counts_the_others(capsys: Pr
     assert lines[4] == "15 plans measured, 1 known before, 1 min 35 s"
 
 
-def test_runs_are_a_line_each_with_their_figures_and_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
-) -> None:
-    monkeypatch.setenv("LAYERSCOPE_HOME", str(tmp_path))
-    store = open_store()
+def test_runs_are_a_line_each_with_their_figures_and_numbers(tmp_path: Path, capsys: Printed) -> None:
+    store = open_store(tmp_path)
     ids = [keep_run(store, number) for number in (1, 2)]
     catalogue.say(store, ids[0], About("mine", ("one", "two")))
     show_runs(catalogue.entries(store))

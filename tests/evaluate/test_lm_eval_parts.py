@@ -31,10 +31,17 @@ def test_templates_are_filled_in_by_the_environment_that_was_set() -> None:
 def test_warnings_and_bars_are_off_within_and_back_after_an_error() -> None:
     logger, bar = logging.getLogger("lm_eval"), lm_eval.api.task.tqdm
     level = logger.level
-    with pytest.raises(ZeroDivisionError), lm_eval_parts.quiet():
-        assert not logger.isEnabledFor(logging.WARNING) and logger.isEnabledFor(logging.ERROR)
-        assert lm_eval.api.task.tqdm(range(3)).disable
-        raise ZeroDivisionError
+    seen = []
+
+    def fails() -> None:
+        with lm_eval_parts.quiet():
+            seen.extend([logger.isEnabledFor(logging.WARNING), logger.isEnabledFor(logging.ERROR)])
+            seen.append(lm_eval.api.task.tqdm(range(3)).disable)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert seen == [False, True, True]
     assert logger.level == level and lm_eval.api.task.tqdm is bar
 
 
