@@ -16,7 +16,7 @@ from prune_core.store import jobs
 
 TITLE = "Measuring the layers"
 TOO_FEW = "**The cost of a cut needs at least 2 of them.** "
-RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. It costs more than all other measures together."
+RBF_HELP = "CKA with a Gaussian kernel: near neighbours count most. Slower than all other measures together."
 
 
 @st.cache_data(ttl=60, show_spinner="Reading the model's files")
@@ -29,7 +29,7 @@ def model_info(ref: ModelRef) -> ModelInfo:
     info = store.result(job.id)
     if job.state == "done" and isinstance(info, ModelInfo):
         return info
-    raise UserError(job.error or "The worker is busy with another job: this model is looked at after that one.")
+    raise UserError(job.error or "The worker is busy with another job: this model is next.")
 
 
 def show_info(info: ModelInfo) -> None:
@@ -45,7 +45,7 @@ def show_measured(stats: LayerStats, text: Calibration) -> None:
     """What is there, whether it is less than was asked for, and where to go next."""
     size = text_size(text, stats.sequences, stats.tokens)
     words = f"Measured: {stats.num_layers} layers on {size}, in {seconds_in_words(stats.seconds)}. "
-    words += "This is kept; the same question is answered at once."
+    words += "The result is saved and will load at once next time."
     warning = too_little(text, stats.sequences, stats.tokens)
     if warning:
         few = TOO_FEW if stats.sequences < 2 else ""
@@ -59,7 +59,9 @@ def show_measured(stats: LayerStats, text: Calibration) -> None:
 
 
 st.title("Model")
-st.write("Choose a model and a text. LayerScope runs the text through once and compares what all layers put out.")
+st.write(
+    "Choose a model and a text. LayerScope runs the text through the model once and compares the outputs of all layers."
+)
 now = session.workspace()
 left, right = st.columns(2, gap="large")
 with left:
@@ -75,7 +77,7 @@ if (model, calibration, extras) != (now.model, now.calibration, now.extras):
     st.rerun()  # the line above the page names them
 
 if not model.path or not calibration.source:
-    st.info("Fill in the model and the text to go on.")
+    st.info("Fill in the model and the text to continue.")
     st.stop()
 try:
     show_info(model_info(model))

@@ -42,4 +42,4 @@ def choose_layers(
     run_tables.show_plan(result, chosen)
     if out is not None:
         write_text(out, serial.dumps(RunSpec(ref, text, result.plan, Evaluation())))
-        print(f"Wrote {out}. Run it with: python -m prune_core run {out}")
+        print(f"Wrote {out}. Run it with: layerscope run {out}")

@@ -77,7 +77,7 @@ def delete(run_ids: Ids) -> None:
     """Move runs to the trash; `runs restore` brings them back."""
     for run_id in run_ids:
         trash.delete(open_store(), run_id)
-        print(f"Moved {run_id} to the trash. Restore it with: python -m prune_core runs restore {run_id}")
+        print(f"Moved {run_id} to the trash. Restore it with: layerscope runs restore {run_id}")
 
 
 @app.command()
@@ -143,7 +143,7 @@ def export(
         if len(chosen) != 1:
             raise UserError(f"A recipe belongs to one run, not to {len(chosen)}: give one id.")
         write_text(recipe, serial.dumps(store.spec(chosen[0].id)))
-        print(f"Wrote {recipe}. Run it with: python -m prune_core run {recipe}")
+        print(f"Wrote {recipe}. Run it with: layerscope run {recipe}")
 
 
 def _say(run_id: str, **changes) -> None:

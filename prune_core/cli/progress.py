@@ -84,9 +84,9 @@ class LinesOfStages:
 
 
 def in_words(job: Job) -> str:
-    """ "measuring layers: 1,024 of 8,192 tokens, about 2 min left"."""
-    share = f"{job.done:,} of {job.total:,} {job.unit}" if job.total else f"{job.done:,} {job.unit}"
-    return f"{job.stage}: {share}" + (f", about {about(job.eta_s)} left" if job.eta_s is not None else "")
+    """ "measuring layers: 1,024 of 8,192 tokens, about 2 min left"; of a single step, its name alone."""
+    share = f": {job.done:,} of {job.total:,} {job.unit}" if job.total > 1 else ""
+    return f"{job.stage}{share}" + (f", about {about(job.eta_s)} left" if job.eta_s is not None else "")
 
 
 def about(seconds: float) -> str:

@@ -81,7 +81,7 @@ def recipe(
     plan = plan_from_words(depth(ref), layers, replace, by, attention, mlp)
     write_text(out, serial.dumps(RunSpec(ref, text, plan, evaluation)))
     remedy = "" if plan.edits else " (add --drop to cut some)"
-    print(f"Wrote {out}: {describe(plan)}{remedy}. Run it with: python -m prune_core run {out}")
+    print(f"Wrote {out}: {describe(plan)}{remedy}. Run it with: layerscope run {out}")
 
 
 def _check_files(tasks: tuple[str, ...], task_folder: str | None) -> None:

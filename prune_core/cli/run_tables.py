@@ -1,5 +1,7 @@
 """What the command line shows of methods, plans and runs."""
 
+import sys
+
 from prune_core.cli.console import print_table
 from prune_core.methods import METHODS, Method, settings_of
 from prune_core.pipeline.specs import PlanResult
@@ -36,11 +38,10 @@ def show_plan(chosen: PlanResult, method: Method) -> None:
         [(f"{step.score:.4f}", describe(step.plan), step.note) for step in taken], (method.score, "plan", "note"), {0}
     )
     if chosen.steps:
-        print(f"{len(taken)} of {len(chosen.steps)} plans taken, by {method.score}")
+        print(f"{len(taken)} of {len(chosen.steps)} plans accepted, by {method.score}")
     print(f"{method.label}: {describe(chosen.plan)}")
-    print(
-        f"{counted(chosen.measured, 'plan')} measured, {chosen.reused} known before, {seconds_in_words(chosen.seconds)}"
-    )
+    known, took = f"{chosen.reused} already known", seconds_in_words(chosen.seconds)
+    print(f"{counted(chosen.measured, 'plan')} measured, {known}, {took}")
 
 
 def show_runs(runs: list[Entry]) -> None:
@@ -70,7 +71,11 @@ def show_comparison(result: RunResult) -> None:
     for before, metric in paired(result.donor.metrics, result.pruned.metrics):
         values = metric_in_words(before) if before else "-", metric_in_words(metric)
         rows.append((_title(metric), *values, metric.note))
+    notes = list(dict.fromkeys(row[-1] for row in rows if row[-1])) if sys.stdout.isatty() else []
+    if notes:  # as long as several lines of a terminal, and the same for many rows
+        rows = [(*row[:-1], f"[{notes.index(row[-1]) + 1}]" if row[-1] else "") for row in rows]
     print_table(rows, ("± is one standard error", "donor", "pruned", "how measured"), {1, 2})
+    print_table([(f"[{number}]", note) for number, note in enumerate(notes, start=1)])
     if result.agreement is not None:
         _show_agreement(result.agreement)
     for before, after in zip(result.donor.continuations, result.pruned.continuations, strict=True):

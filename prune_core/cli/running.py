@@ -45,7 +45,7 @@ def run(
     try:
         result = answer(RunResult, spec, run_id)
     except (KeyboardInterrupt, UserError):
-        print(f"Resume with: python -m prune_core run {recipe_file} --resume {run_id}", file=sys.stderr)
+        print(f"Resume with: layerscope run {recipe_file} --resume {run_id}", file=sys.stderr)
         raise
     print(f"{describe(spec.plan)}\n")
     run_tables.show_comparison(result)

@@ -36,7 +36,7 @@ def require_trusted(entries: Iterable[Entry], folder: Path) -> None:
         found = sorted(set(_code_in(entry)))
         if found:
             raise UserError(
-                f"The task '{entry.name}' would run code that comes with it ({', '.join(found)}): read that code, and "
+                f"The task '{entry.name}' would run its own code ({', '.join(found)}): read that code, and "
                 f"if you trust it, start LayerScope with the environment variable {TRUST}={folder}."
             )
 

@@ -119,7 +119,7 @@ def _by_name(manager: TaskManager | None, name: str) -> Any:
         return manager.load([name])
     except ConnectionError as error:
         raise UserError(
-            f"A data set of {name} is not on this machine and the hub is out of reach ({error}): "
+            f"A data set of {name} is not on this machine and the Hub cannot be reached ({error}): "
             "connect to the network, or use tasks from a local folder."
         ) from error
     except UNREADABLE as error:

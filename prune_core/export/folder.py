@@ -211,7 +211,7 @@ def _repeating(result: RunResult | None) -> str:
 With LayerScope installed, in this folder:
 
 ```
-python -m prune_core run {RECIPE}
+layerscope run {RECIPE}
 ```"""
     if result is None:
         return text

@@ -74,9 +74,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens and stand by every figure.
+    """Text for perplexity, never used to choose layers. `context` and `stride` are in tokens, reported with every
+    figure.
 
-    `joined` scores one long stream, the custom for WikiText-2; otherwise every document is scored by itself.
+    `joined` scores one long stream, standard for WikiText-2; otherwise each document is scored on its own.
     """
 
     source: str = "demo"

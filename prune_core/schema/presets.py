@@ -50,11 +50,11 @@ class WindowPreset:
 
 WHOLE = 10_000_000
 WINDOW_PRESETS = (
-    WindowPreset("demo", "Demo: 256, stride 128", 256, 128, False, 32768, "Each text scored by itself."),
+    WindowPreset("demo", "Demo: 256, stride 128", 256, 128, False, 32768, "Each text is scored on its own."),
     WindowPreset(
-        "wikitext", "Papers: 2048 of one stream", 2048, 2048, True, WHOLE, "The custom for WikiText-2; no overlap."
+        "wikitext", "Papers: 2048 of one stream", 2048, 2048, True, WHOLE, "Standard for WikiText-2; no overlap."
     ),
-    WindowPreset("slm", "SLM: 128 of one stream", 128, 128, True, WHOLE, "As SLM and LLM-Pruner; no overlap."),
+    WindowPreset("slm", "SLM: 128 of one stream", 128, 128, True, WHOLE, "As in SLM and LLM-Pruner; no overlap."),
     WindowPreset(
         "sliding",
         "transformers: 1024, stride 512",

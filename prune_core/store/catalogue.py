@@ -33,7 +33,7 @@ def entry(store: Store, run_id: str) -> Entry:
     keep_changed(store, [folder])
     found = _rows(store, "runs.id = ?", run_id)
     if not found:
-        raise UserError(f"There is no run '{run_id}': take an id from the list of runs.")
+        raise UserError(f"There is no run '{run_id}': use an id from the list of runs.")
     return found[0]
 
 
@@ -66,7 +66,7 @@ def say(store: Store, run_id: str, about: About) -> None:
 def require(store: Store, run_id: str) -> Path:
     """The run's folder. Raises UserError where there is none."""
     if not re.fullmatch(r"run-[\w-]+", run_id) or not store.folder(run_id).is_dir():
-        raise UserError(f"There is no run '{run_id}': take an id from the list of runs.")
+        raise UserError(f"There is no run '{run_id}': use an id from the list of runs.")
     return store.folder(run_id)
 
 
@@ -75,7 +75,7 @@ def finished(store: Store, run_id: str) -> tuple[RunSpec, RunResult]:
     require(store, run_id)
     spec, result = store.spec(run_id), store.result(run_id)
     if not isinstance(spec, RunSpec) or not isinstance(result, RunResult):
-        raise UserError(f"Run {run_id} has no figures, since it is not finished: resume it, or choose another.")
+        raise UserError(f"Run {run_id} has no results because it is not finished: resume it, or choose another.")
     return spec, result
 
 

@@ -95,7 +95,7 @@ def copy_folder(source: Path, target: str) -> Path:
     """Copy a checkpoint to a new folder, whole or not at all; an existing one is never written over."""
     folder = given_path(target).absolute()
     if not target.strip() or "\0" in target or is_folder(folder) or is_file(folder):
-        raise UserError(f"'{target}' exists already or is empty: give the path of a new folder.")
+        raise UserError(f"'{target}' already exists or is empty: give the path of a new folder.")
     try:
         with whole_folder(folder) as unfinished:
             shutil.copytree(source, unfinished, dirs_exist_ok=True)

@@ -64,7 +64,7 @@ def beside(runs: Sequence[Named]) -> Table:
 def check_count(count: int) -> None:
     """Raise UserError where so many runs cannot be compared."""
     if not FEWEST <= count <= MOST:
-        raise UserError(f"{count} runs were chosen to compare: choose {FEWEST} to {MOST}.")
+        raise UserError(f"{count} runs are selected for comparison: select {FEWEST} to {MOST}.")
 
 
 def marked(row: Row, column: int) -> str:

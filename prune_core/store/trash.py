@@ -19,7 +19,7 @@ def delete(store: Store, run_id: str) -> None:
     with database.transaction(store.home) as rows:  # nobody claims it meanwhile
         job = jobs.status(store, run_id)
         if job is not None and job.state in ("queued", "running"):
-            raise UserError(f"Run {run_id} waits or runs at this moment: cancel it, then delete it.")
+            raise UserError(f"Run {run_id} is queued or running: cancel it, then delete it.")
         (store.home / "trash").mkdir(exist_ok=True)
         os.rename(folder, store.home / "trash" / run_id)
         rows.execute(MOVED, ("trash", run_id))

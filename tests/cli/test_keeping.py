@@ -1,12 +1,13 @@
 """`python -m prune_core runs`: what the page does, from the command line."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from prune_core.cli import keeping
+from prune_core.cli import keeping, run_tables
 from prune_core.export.recipes import read_recipe
 from prune_core.pipeline.house import open_store
 from prune_core.schema.errors import UserError
@@ -56,6 +57,23 @@ def test_name_tag_and_note(store, two):
     assert (about.name, about.tags, about.notes) == ("Best", ("paper",), "for table 2")
     shown = runs("show", two[0])
     assert "for table 2" in shown and "3.010 ± 0.040" in shown
+
+
+def test_on_a_terminal_long_notes_stand_below_the_table(two, monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen, found = Screen(), result()
+    notes = dict.fromkeys(metric.note for metric in found.pruned.metrics if metric.note)
+    assert notes
+    piped = runs("show", two[0])
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", "200")
+    run_tables.show_comparison(found)
+    for number, note in enumerate(notes, start=1):
+        assert f"[{number}]  {note}" in screen.getvalue() and screen.getvalue().count(f"[{number}]") >= 2
+        assert note in piped and f"[{number}]" not in piped
 
 
 def test_delete_restore_and_empty(two):

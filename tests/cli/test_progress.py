@@ -41,7 +41,7 @@ def test_lines_at_the_start_and_end_of_each_stage_and_every_half_minute(capsys):
         "measuring layers: 4,800 of 8,192 tokens, about 40 s left",
         "measuring layers: 7,200 of 8,192 tokens, about 10 s left",
         "measuring layers: done in 1 min 43 s",
-        "summing up: 0 steps",
+        "summing up",
         "summing up: done in 1 s",
     ]
 

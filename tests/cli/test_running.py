@@ -31,7 +31,7 @@ def test_an_unfinished_run_is_not_pushed(model):
     store.save_spec("run-a", run_spec(1))
     (store.folder("run-a") / "checkpoint").mkdir()
     done = CliRunner().invoke(app, ["push", "run-a", "me/cut"])
-    assert isinstance(done.exception, UserError) and "has no figures" in str(done.exception)
+    assert isinstance(done.exception, UserError) and "has no results" in str(done.exception)
 
 
 def test_an_interrupted_run_is_gone_on_with_unless_what_it_reads_has_changed(model):

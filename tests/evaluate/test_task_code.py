@@ -70,7 +70,7 @@ def hostile(tmp_path, monkeypatch) -> Path:
 
 def test_a_task_files_function_runs_only_where_its_folder_is_trusted(hostile, monkeypatch):
     ask = Evaluation(tasks=("looks_harmless",), task_folder=str(hostile))
-    with pytest.raises(UserError, match=r"would run code .*evil.load.*LAYERSCOPE_TRUST_TASKS"):
+    with pytest.raises(UserError, match=r"would run its own code .*evil.load.*LAYERSCOPE_TRUST_TASKS"):
         run_tasks(tiny_model("llama"), tiny_tokenizer(), ask)
     assert not (hostile / "ran").exists()
     monkeypatch.setenv(TRUST, str(hostile))

@@ -255,7 +255,7 @@ def test_a_data_set_out_of_reach_is_said_at_once(model, monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     (tmp_path / "far.yaml").write_text(textwrap.dedent(FROM_FILE).replace("json\n", "nobody/nowhere\n"))
-    with pytest.raises(UserError, match="not on this machine and the hub is out of reach"):
+    with pytest.raises(UserError, match="not on this machine and the Hub cannot be reached"):
         run(model, tmp_path, "tiny_letters")
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
 

@@ -107,7 +107,7 @@ def test_card_tells_everything() -> None:
         "| facts accuracy | 87.5% ± 2.0 | 87.5% ± 2.0 | 25.0% | |",
         "| weights on disk | 123.0 MB | 123.0 MB | | |",
         "AutoModelForCausalLM.from_pretrained",
-        "python -m prune_core run recipe.json",
+        "layerscope run recipe.json",
         "Made with torch 2.",
     ):
         assert words in card.replace("|  |", "| |").replace("|  |", "| |"), words

@@ -29,7 +29,7 @@ def test_a_folder_is_pushed_whole_to_a_new_repository(tmp_path: Path, monkeypatc
         assert address.endswith("/me/cut")
         pushed = {file.name: file.read_bytes() for file in (hub / "me" / "cut").iterdir()}
         assert pushed == {file.name: file.read_bytes() for file in folder.iterdir()}
-        with pytest.raises(UserError, match="me/cut holds files already"):
+        with pytest.raises(UserError, match="me/cut already has files"):
             upload(folder, "me/cut", True, Silent())
         monkeypatch.setenv("HF_TOKEN", "hf_another")
         with pytest.raises(UserError, match="refuses the push to me/other"):

@@ -93,7 +93,7 @@ def test_cancelling_removes_the_hooks() -> None:
     assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in loaded.stack.layers)
 
 
-def test_progress_counts_sequences() -> None:
+def test_progress_counts_tokens() -> None:
     class Count(Silent):
         total, done = 0, 0
 
@@ -105,7 +105,7 @@ def test_progress_counts_sequences() -> None:
 
     count = Count()
     run(tiny_loaded("llama", LAYERS), [padded(), padded(LENGTHS[:2])], [], count)
-    assert count.total == count.done == 7
+    assert count.total == count.done == sum(LENGTHS) + sum(LENGTHS[:2])
 
 
 def test_texts_that_the_model_cannot_take_are_refused() -> None:

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from prune_core.measure.correlation import average_ranks, correlations, spearman
+from prune_core.measure.correlation import correlations, spearman
 from prune_core.schema.errors import UserError
 from prune_core.schema.measures import LayerStats
 from tests.fixtures.maps import drop_map_of
 
 
 def test_ranks_of_ties_are_averaged():
-    np.testing.assert_array_equal(average_ranks(np.array([3.0, 1.0, 3.0, 2.0])), [3.5, 1.0, 3.5, 2.0])
     assert spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 8, 27, 64])) == pytest.approx(1)
     # by hand: ranks 1, 2.5, 2.5, 4 against 1, 3, 2, 4: covariance 4.5 over sqrt(4.5 * 5)
     assert spearman(np.array([0.0, 5, 5, 9]), np.array([1.0, 3, 2, 4])) == pytest.approx(4.5 / np.sqrt(22.5))

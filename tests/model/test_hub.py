@@ -53,4 +53,4 @@ def test_what_goes_wrong_on_the_hub_is_told(tmp_path: Path, monkeypatch: pytest.
         assert "no model 'ours/whole'" not in refused("ours/whole", device="tpu")
     assert "cannot be reached for the model 'ours/other'" in refused("ours/other")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "give a local path, or connect" in refused("ours/other")
+    assert "give a local path, or go online" in refused("ours/other")

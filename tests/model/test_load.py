@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, PreTrainedModel, T5Config, ViTConfig, XLNetConfig
@@ -74,7 +75,10 @@ def test_every_family_loads_and_its_stack_is_found(family: str, tmp_path: Path) 
         assert getattr(before, name) == getattr(info, name)
 
 
-def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: False)
     saved(tmp_path)
     tiny_model("llama", 2).bfloat16().save_pretrained(tmp_path)
     loaded = load(ModelRef(str(tmp_path), device="cpu"))
@@ -82,6 +86,22 @@ def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_oth
     asked = load(ModelRef(str(tmp_path), device="cpu", dtype="bfloat16"))
     assert asked.model.dtype == torch.bfloat16
     assert asked.info.weight_bytes * 2 == loaded.info.weight_bytes
+
+
+@pytest.mark.parametrize(
+    ("told", "there"),
+    [({}, False), ({"avx512_bf16": False, "avx2": True}, False), ({"amx_bf16": True}, True), ({"arm_bf16": True}, True)],
+)
+def test_a_cpu_with_instructions_for_bfloat16_computes_in_it(
+    told: dict[str, bool], there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
+    assert device.cpu_has_bfloat16() is there
+    tiny_model("llama", 2).bfloat16().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    loaded = load(ModelRef(str(tmp_path), device="cpu"))
+    assert loaded.info.dtype == str(loaded.model.dtype).removeprefix("torch.") == ("bfloat16" if there else "float32")
+    assert device.choose_dtype("auto", "float16", "cpu") == device.choose_dtype("auto", "float32", "cpu") == "float32"
 
 
 def test_auto_dtype_follows_the_checkpoint_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +134,21 @@ def test_demo_means_the_model_in_assets(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert resolve(ModelRef("owner/name")) == "owner/name"
     monkeypatch.setattr(demo, "DEMO_MODEL", saved(tmp_path))
     assert load(ModelRef("demo")).folder == tmp_path
+
+
+def test_a_tokenizer_that_comes_as_sentencepiece_alone_loads(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("\n".join(f"the number {n} is a word and word {n * 7} is a number" for n in range(500)))
+    folder = tmp_path / "model"
+    tiny_model("llama", 2).save_pretrained(folder)
+    given = {"model_prefix": str(folder / "tokenizer"), "vocab_size": 340, "model_type": "bpe"}
+    sentencepiece.SentencePieceTrainer.train(input=str(words), byte_fallback=True, minloglevel=2, **given)  # pyright: ignore[reportAttributeAccessIssue]
+    (folder / "tokenizer.vocab").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    tokenizer = load(ModelRef(str(folder), device="cpu")).tokenizer
+    own = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    for text in ("the number 7", "word and 3,500 words"):
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == own.encode(text)
 
 
 def test_progress_tells_stages_and_can_stop_the_load(tmp_path: Path) -> None:

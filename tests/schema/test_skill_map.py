@@ -35,8 +35,8 @@ def test_what_the_map_says():
     assert said == [
         "Needed for every skill: layer 0.",
         "Needed for skill 1: layers 1 to 2.",
-        "Dropped by itself, layer 3 costs no skill anything that 40 items show.",
-        "The donor itself does not clearly beat chance at skill 2: little can be lost there.",
+        "Dropped on its own, layer 3 costs no skill a loss detectable with 40 items.",
+        "The donor itself does not clearly beat chance on skill 2: little can be lost there.",
     ]
 
 
@@ -44,7 +44,7 @@ def test_small_losses_that_add_up_are_not_nothing():
     good, little = [1] * 40, [1] * 37 + [0] * 3  # 7.5 points, 1.8 standard errors
     found = skill_map_of([[little] * 4, [good] * 4], [good] * 4)
     assert not found.clear.any()
-    assert readings(found) == ["Dropped by itself, layer 1 costs no skill anything that 40 items show."]
+    assert readings(found) == ["Dropped on its own, layer 1 costs no skill a loss detectable with 40 items."]
 
 
 def test_skills_that_need_the_same_layers_are_told_together_and_many_are_counted():
@@ -61,8 +61,8 @@ def test_what_a_map_of_blocks_says():
     said = readings(skill_map_of([[bad, good], [bad, good], [good, good], [good, good]], [good, good], size=2))
     assert said == [
         "Needed for skill 0: the blocks of 2 that begin at layers 0 to 1.",
-        "Dropped by itself, each of the blocks of 2 that begin at layers 2 to 3 costs no skill anything "
-        "that 40 items show.",
+        "Dropped on its own, each of the blocks of 2 that begin at layers 2 to 3 costs no skill a loss detectable "
+        "with 40 items.",
     ]
 
 

@@ -143,7 +143,7 @@ def _how(run: Reported, level: int = 2) -> Sections:
         *(("versions", name, version) for name, version in result.versions.items()),
         ("", "time taken", seconds_in_words(result.seconds)),
     ]
-    repeat = f"Save this as recipe.json, then: python -m prune_core run recipe.json  (run {entry.id})"
+    repeat = f"Save this as recipe.json, then: layerscope run recipe.json  (run {entry.id})"
     return [
         html.Heading("How it was made", level),
         html.Folded("All settings and versions", html.Table(("", "Setting", "Value"), rows)),

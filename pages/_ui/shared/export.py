@@ -27,7 +27,7 @@ def show_export(run_id: str, spec: RunSpec, result: RunResult) -> None:
     with st.expander("Use it with llama.cpp or mergekit", icon=":material/swap_horiz:"):
         _other_tools(run_id, folder)
     st.write("The recipe holds every setting. To repeat the run without the app:")
-    st.code(f"python -m prune_core run {folder / 'recipe.json'}", language="bash")
+    st.code(f"layerscope run {folder / 'recipe.json'}", language="bash")
     st.download_button("Download the recipe", dumps(spec), f"{run_id}.json", "application/json", on_click="ignore")
 
 

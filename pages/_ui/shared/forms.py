@@ -39,7 +39,7 @@ JOINT_HELP = (
     "one text, such as WikiText's, get blank lines."
 )
 CHAT_HELP = "For rows with messages, or with instruction and output as in Alpaca. The tokenizer must have a template."
-PROMPTS_HINT = "An empty line begins the next prompt."
+PROMPTS_HINT = "Separate prompts with an empty line."
 
 
 def prompts_text(prompts: tuple[str, ...]) -> str:
@@ -48,7 +48,7 @@ def prompts_text(prompts: tuple[str, ...]) -> str:
 
 
 def prompts_from(text: str) -> tuple[str, ...]:
-    """The prompts in `text`, parted by empty lines. The inverse of `prompts_text`."""
+    """The prompts in `text`, separated by empty lines. The inverse of `prompts_text`."""
     return tuple(piece.strip("\n") for piece in re.split(r"\n[ \t]*\n", text) if piece.strip())
 
 
@@ -62,7 +62,7 @@ def model_form(now: ModelRef) -> ModelRef:
         hint = "A folder with config.json, *.safetensors and the tokenizer's files."
         path = st.text_input("Folder", key=seed("model_folder", now.path if was == FOLDER else ""), help=hint)
     elif kind == HUB:
-        hint = "As on the model's page, for example Qwen/Qwen3-0.6B. It is downloaded once and kept."
+        hint = "As on the model's Hub page, for example Qwen/Qwen3-0.6B. Downloaded once and cached."
         path = st.text_input("Model id", key=seed("model_id", now.path if was == HUB else ""), help=hint)
     else:
         st.caption("A small Llama of 16 layers, trained for LayerScope on an invented world. Works offline.")
@@ -71,9 +71,9 @@ def model_form(now: ModelRef) -> ModelRef:
         device = a.selectbox("Device", DEVICES, key=seed("device", now.device), help="auto: the GPU if there is one.")
         hint = "auto: as stored; on a CPU, float32 unless it is stored in bfloat16 and the CPU computes in it."
         dtype = b.selectbox("Precision", DTYPES, key=seed("dtype", now.dtype), help=hint)
-        hint = "A branch, tag or commit of the Hub."
+        hint = "A branch, tag or commit on the Hub."
         revision = st.text_input("Revision", key=seed("revision", now.revision or ""), help=hint).strip() or None
-        hint = "The model brings its own Python code. Tick this only if you trust its author."
+        hint = "The model comes with its own Python code. Enable this only if you trust its author."
         trust = st.checkbox("Run the model's own code", key=seed("trust", now.trust_remote_code), help=hint)
     return ModelRef(path.strip(), revision if kind == HUB else None, dtype, device, trust)
 
@@ -131,7 +131,7 @@ def text_source(label: str, now: Calibration | HeldOut, name: str) -> tuple[str,
     key = seed(f"{name}_kind", DEMO_TEXT if now.source == "demo" else OWN_TEXT)
     if st.segmented_control(label, (DEMO_TEXT, OWN_TEXT), key=key, required=True) == DEMO_TEXT:
         return "demo", None, now.split, now.column
-    hint = "A .txt, .jsonl, .json, .csv or .parquet file of this machine, or a dataset of the Hub."
+    hint = "A .txt, .jsonl, .json, .csv or .parquet file on this machine, or a dataset on the Hub."
     before = "" if now.source == "demo" else now.source
     source = st.text_input("File or dataset", key=seed(f"{name}_source", before), help=hint)
     a, b, c = st.columns(3)
