@@ -4,15 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._ui.shared.follow_theme import follow_theme
+from pages._ui.shared.follow_theme import follow_theme, theme_type
 from pages._ui.shared.model_and_text import looked_at
+from pages._ui.shared.theme import palette, style
 from pages._ui.state import front_door
 from prune_core.schema.errors import UserError
 
 # A file, since Streamlit fetches named icons from the network.
 st.set_page_config("LayerScope", page_icon=str(Path(__file__).parent / "assets" / "images" / "icon.png"), layout="wide")
-st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")  # Streamlit leaves a fifth of the screen empty
 follow_theme()
+st.html(style(palette(theme_type())))
 page = front_door.enter()
 try:
     looked_at()

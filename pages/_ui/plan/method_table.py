@@ -134,6 +134,7 @@ def _table(entries: list[Entry]) -> None:
         hide_index=True,
         column_config={name: st.column_config.NumberColumn(format=how) for name, how in formats.items()},
         width="stretch",
+        placeholder="–",
         key="compared_table",
         on_select="rerun",
         selection_mode="single-row",

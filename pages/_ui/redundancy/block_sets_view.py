@@ -43,6 +43,7 @@ def sets_view(drops: DropMap, damage: Damage, grows: bool) -> None:
         hide_index=True,
         column_config=columns,
         width="stretch",
+        placeholder="–",
         key="sets",
         on_select="rerun",
         selection_mode="single-row",

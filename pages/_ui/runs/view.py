@@ -19,6 +19,8 @@ from prune_core.store.catalogue import Entry
 from prune_core.store.side_by_side import FEWEST, MOST, Table, beside, marked
 
 PARETO = "runs_pareto"
+WIDTHS = {"On": 190, "Metric": 190, "donor": 190}
+"""Of columns of the table of runs side by side, in pixels."""
 
 
 def show_ticked(ticked: list[Entry]) -> None:
@@ -63,7 +65,10 @@ def _show_several(ticked: list[Entry]) -> None:
     st.subheader(f"{len(wholes)} runs side by side")
     for i, draw in enumerate(report.cut_figures(names, [spec for _, spec, _ in wholes])):
         st.plotly_chart(draw(session.palette()), theme=None, width="stretch", key=f"strips_{i}")
-    st.dataframe(_frame(beside(results)), hide_index=True, height="content", key="beside_table")
+    # The table fits its columns to the first rows alone; the longest words stand further down.
+    widths = {name: st.column_config.Column(width=px) for name, px in WIDTHS.items()}
+    frame = _frame(beside(results))
+    st.dataframe(frame, hide_index=True, height="content", column_config=widths, key="beside_table")
     st.caption(f"{report.MARKS} Only figures measured the same way share a row.")
     picture = beside_figure(dict(results), session.palette())
     st.plotly_chart(picture, theme=None, width="stretch", key="beside_figure")

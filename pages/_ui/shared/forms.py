@@ -69,7 +69,7 @@ def model_form(now: ModelRef) -> ModelRef:
     with st.expander("Device, precision, custom code"):
         a, b = st.columns(2)
         device = a.selectbox("Device", DEVICES, key=seed("device", now.device), help="auto: the GPU if there is one.")
-        hint = "auto: as stored; float32 on a CPU."
+        hint = "auto: as stored; on a CPU, float32 unless it is stored in bfloat16 and the CPU computes in it."
         dtype = b.selectbox("Precision", DTYPES, key=seed("dtype", now.dtype), help=hint)
         hint = "A branch, tag or commit on the Hub."
         revision = st.text_input("Revision", key=seed("revision", now.revision or ""), help=hint).strip() or None
@@ -80,13 +80,13 @@ def model_form(now: ModelRef) -> ModelRef:
 
 def calibration_form(now: Calibration) -> Calibration:
     """Choose the text on which layers are compared, and how it becomes sequences."""
+    source, subset, split, column = text_source("Calibration text", now, "calibration")
     with st.popover("Fill in a paper's calibration"):
         st.caption("A text of your own stays; then only the shape is filled in.")
         for preset in CALIBRATION_PRESETS:
             key = f"paper_{preset.name}"
             st.button(preset.label, key=key, on_click=_fill_calibration, args=(now, preset.name), width="stretch")
             st.caption(f"{preset.what} {linked(f'arXiv {preset.source}')}")
-    source, subset, split, column = text_source("Calibration text", now, "calibration")
     key = seed("calibration_layout", now.layout)
     layout = st.selectbox("Sequences", LAYOUTS, key=key, format_func=LAYOUTS.__getitem__, help=LAYOUT_HELP)
     placed = Calibration(source, subset, split, column, layout=layout)
