@@ -18,7 +18,7 @@ from prune_core.schema.measures import LayerStats, Measure, blocks_passing, pass
 from prune_core.schema.plan import Block, Plan, drop_plan
 from prune_core.schema.wording import named
 
-REPLACES, ADDS = "replaces the choice", "adds to the choice"
+REPLACES, ADDS = "replaces the selection", "adds to the selection"
 
 
 def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
@@ -55,8 +55,8 @@ def number_tool(plan: Plan, adds: bool) -> None:
 st.title("Redundancy")
 stats = need_stats()
 st.write(
-    "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers between change "
-    "little. **Click a cell, or drag a box, to choose the layers between the two states.**"
+    "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers in between change "
+    "little. **Click a cell, or drag a box, to select the layers between the two states.**"
 )
 what = measure_control(stats)
 name, values = what.name, stats.values[what.name]
@@ -76,7 +76,7 @@ with right:
     st.divider()
     threshold = threshold_tool(what, stats)
     groups = groups_tool(stats.num_layers) if what.family in ON_MAPS else []
-    st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
+    st.write("**By keyboard**: arrow keys move on the map, Shift extends a box, Enter selects. Or by number:")
     number_tool(plan, adds)
 with left:
     heatmap(
@@ -92,13 +92,16 @@ with left:
     )
 
 st.subheader("What dropping each block really costs")
-st.write("Likeness is a guess at damage. This measures it: the loss without every single block, on the same axes.")
+st.write("Similarity only estimates damage. This measures it: the loss without each block, on the same axes.")
 damage_view(stats, name, plan, adds)
 st.subheader("Block Influence")
-st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
+st.write(
+    "How much each layer changes the hidden state's direction: 1 − mean cosine of its input and output. Low means "
+    "redundant."
+)
 bars = figures.block_influence(stats, session.palette(), cut_layers(plan))
 st.plotly_chart(bars, theme=None, width="stretch", key="bi")
 st.subheader("The best block of each size")
-st.write("For every number of layers to drop, the block whose two ends are most alike.")
+st.write("For every number of layers to drop, the block whose two ends are most similar.")
 st.plotly_chart(figures.best_blocks(stats, name, session.palette()), theme=None, width="stretch", key="best")
 norms_view(stats)

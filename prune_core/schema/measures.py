@@ -35,10 +35,10 @@ class Measure:
 
 
 _SPARED = "Cosine similarity, no massive tokens", "Angular distance, no massive tokens"
-_COSINE = "Mean cosine between the hidden states of each token; 1 means the layers between only rescale."
+_COSINE = "Mean cosine between the hidden states of each token; 1 means the layers in between only rescale."
 _ANGLE = "Mean angle between the hidden states of each token, divided by π; 0 means the same direction."
 _LAST = "The same angle at the last token of each text only, as in the block pruning paper."
-_CKA = "How alike the relations between tokens are, whatever rotation or scale; 0 is unrelated, 1 the same geometry."
+_CKA = "How similar the relations between tokens are, up to rotation and scale; 0 is unrelated, 1 the same geometry."
 _RBF = "CKA with a Gaussian kernel as wide as the median distance between tokens: near neighbours count most."
 _HIGH, _LOW = (True, 1.0, (0.0, 1.0)), (False, 0.0, (0.0, 0.5))
 _SHORTGPT, _UIDL = "arXiv 2403.03853", "arXiv 2403.17887"
