@@ -88,7 +88,7 @@ def test_a_run_of_an_older_version_still_opens(store, run):
 
 def test_tables_hold_every_number():
     (guessed,) = retention_table(Agreement((), (GUESSED,))).to_dict("records")
-    assert guessed["Change"] == "says nothing, donor at chance: 25.0%, 25.0% by guessing"
+    assert guessed["Change"] == "uninformative, donor at chance: 25.0%, guessing 25.0%"
     rows = retention_table(AGREEMENT).to_dict("records")
     assert rows[0]["Change"] == "-7.0 points, 95 % interval -10.4 to -4.2, p < 0.001"
     assert rows[1]["Change"] == "no loss measured: within -6.0 to +5.0 points"
