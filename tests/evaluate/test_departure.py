@@ -50,7 +50,7 @@ def test_a_text_that_ends_early_departs_there():
     assert (
         departure_words(TextPair("", departure=Departure(1, "c", ""))) == "diverges at token 2: donor 'c', pruned ends"
     )
-    assert departure_words(TextPair("")) == "writes the donor's text, token for token (0 tokens)"
+    assert departure_words(TextPair("")) == "reproduces the donor's text token for token (0 tokens)"
 
 
 def test_tokens_are_scored_by_both_models_as_one_by_one():
