@@ -10,7 +10,7 @@ def test_free_memory_is_that_of_now(model, monkeypatch):
     real = runner.inspect
     for free in (7e9, 3e9):
         monkeypatch.setattr(runner, "inspect", lambda ref, free=free: replace(real(ref), free_bytes=int(free)))
-        assert f"{free / 1e9:.1f} GB are free" in output("inspect", model, "--device", "cpu")
+        assert f"{free / 1e9:.1f} GB free" in output("inspect", model, "--device", "cpu")
 
 
 def test_a_model_is_loaded_once(model, monkeypatch):

@@ -19,11 +19,11 @@ def test_every_method_is_listed_with_its_source_and_settings(capsys) -> None:
         assert all(f"    {each.name}=" in listed for each in settings_of(method))
 
 
-def test_a_plan_is_printed_and_written_as_a_recipe(model, tmp_path, capsys) -> None:
+def test_a_plan_is_printed_and_written_as_a_recipe(model, tmp_path) -> None:
     out = tmp_path / "cut.json"
-    choosing.choose_layers("last", model, 2, device="cpu", out=out)
-    assert "drop layers 2 to 3 (2 of 4)" in capsys.readouterr().out
+    given = ["choose", "--model", model, "--budget", "2", "--device", "cpu"]
+    assert "drop layers 2 to 3 (2 of 4)" in output(*given, "--method", "last", "--out", str(out))
     spec = read_recipe(out)
     assert spec.plan == drop_plan(4, [2, 3], "last") and spec.model.path == model
     with pytest.raises(UserError, match="choose one of"):
-        choosing.choose_layers("magic", model, 2)
+        output(*given, "--method", "magic")

@@ -27,26 +27,27 @@ def test_names_are_parted_by_commas() -> None:
     assert options.listed(" one, two ,,three") == ("one", "two", "three") and options.listed(" ") == ()
 
 
-def test_depth_and_size_are_the_models(model) -> None:
+def test_depth_and_size_are_the_models(model, capsys) -> None:
     ref = asking.model_ref(model, "cpu", "auto")
     assert ref == ModelRef(model, device="cpu") and asking.depth(ref) == 4
     parameters = sum(p.numel() for p in tiny_model("llama", 4).parameters())
     assert f"4 layers, hidden size 32, {parameters:,} parameters" in output("inspect", model, "--device", "cpu")
+    capsys.readouterr()
+    looking.inspect(model, device="cpu")
+    assert f"{parameters:,} parameters" in capsys.readouterr().out
 
 
-def test_what_is_measured_is_printed_and_written(given, tmp_path, capsys) -> None:
+def test_what_is_measured_is_printed_and_written(given, tmp_path) -> None:
     file = tmp_path / "pairs.csv"
     printed = output("measure", *given, "--csv", str(file))
     spec = MeasureSpec(ModelRef(given[0], device="cpu"), Calibration(given[2], samples=6, seq_len=32))
     stats = answer(LayerStats, spec)
-    shown = [float(value) for value in re.findall(r"^  layer +\d+  (-?\d+\.\d+)$", printed, re.M)]
+    shown = [float(value) for value in re.findall(r"^layer \d+ +(-?\d+\.\d+)$", printed, re.M)]
     assert shown == pytest.approx(block_influence(stats.values["cosine"]), abs=6e-5)
     rows = np.genfromtxt(file, delimiter=",", names=True)
     assert len(rows) == 10 and rows["cosine"][0] == pytest.approx(stats.values["cosine"][0, 1])
-    capsys.readouterr()
-    looking.measure_layers(given[0], given[2], samples=6, seq_len=32, device="cpu")
-    again = capsys.readouterr().out.splitlines()
-    assert again == printed.splitlines()[: len(again)]  # kept, so the same figures again
+    again = output("measure", *given).splitlines()
+    assert again and again == printed.splitlines()[: len(again)]  # kept, so the same figures again
 
 
 def test_a_preview_is_the_change_of_loss(given) -> None:

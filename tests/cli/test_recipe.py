@@ -2,12 +2,12 @@
 
 import pytest
 
-from prune_core.cli.recipe import recipe
+from prune_core.cli.recipe import TASK_NAMES, WINDOW_NAMES
 from prune_core.export.recipes import read_recipe
 from prune_core.schema.errors import UserError
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.plan import Drop, DropPart, Replace
-from prune_core.schema.presets import TASK_PRESETS
+from prune_core.schema.presets import TASK_PRESETS, WINDOW_PRESETS
 from tests.cli.commands import output
 
 
@@ -23,12 +23,21 @@ def test_cuts_of_every_kind_and_tasks_by_name(model, tmp_path) -> None:
     assert spec.evaluation.heldout == Evaluation().heldout and spec.evaluation.prompts == Evaluation().prompts
 
 
-def test_no_tasks_another_context_and_nothing_cut(model, tmp_path, capsys) -> None:
+def test_no_tasks_another_context_and_nothing_cut(model, tmp_path) -> None:
     out = tmp_path / "cut.json"
-    recipe(out, model=model, tasks="", context=64, prompt=["Once"], device="cpu")
+    given = ["recipe", str(out), "--model", model, "--device", "cpu"]
+    printed = output(*given, "--tasks", "", "--context", "64", "--prompt", "Once")
     spec = read_recipe(out)
     assert spec.evaluation.tasks == () and spec.evaluation.prompts == ("Once",) and not spec.plan.edits
     assert (spec.evaluation.heldout.context, spec.evaluation.heldout.stride) == (64, Evaluation().heldout.stride)
-    assert "(add --drop to cut some)" in capsys.readouterr().out
+    assert "(add --drop to cut some)" in printed
     with pytest.raises(UserError, match="both name tasks"):
-        recipe(out, model=model, tasks="arc_easy", preset="mmlu")
+        output(*given, "--tasks", "arc_easy", "--preset", "mmlu")
+
+
+def test_the_help_names_every_preset() -> None:
+    printed = " ".join(output("recipe", "--help").replace("│", " ").split())
+    assert all(each.name in TASK_NAMES for each in TASK_PRESETS)
+    assert all(each.name in WINDOW_NAMES for each in WINDOW_PRESETS)
+    for names in (TASK_NAMES, WINDOW_NAMES):
+        assert all(name in printed for name in names.split(", "))

@@ -12,10 +12,10 @@ from prune_core.pipeline.house import open_store
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.fingerprint import fingerprint
-from prune_core.schema.job import Job
+from prune_core.store import jobs
 from prune_core.store.store import ORIGIN
 from tests.cli.commands import output
-from tests.fixtures.stored import keep_run, run_spec
+from tests.fixtures.stored import keep_run, mark, run_spec
 
 
 def test_a_push_is_done_each_time_it_is_asked_for(model, monkeypatch):
@@ -36,8 +36,7 @@ def test_an_unfinished_run_is_not_pushed(model):
 
 def test_an_interrupted_run_is_gone_on_with_unless_what_it_reads_has_changed(model):
     store, spec = open_store(), run_spec(1)
-    store.save_spec("run-a", spec)
-    store.save_job(Job("run-a", "run", "interrupted"))
+    mark(store, "run-a", spec, "interrupted")
     assert running._interrupted(spec) == "run-a"
     store.part("run-a", ORIGIN, str, lambda: fingerprint(spec))
     assert running._interrupted(spec) == "run-a"
@@ -51,4 +50,4 @@ def test_a_recipe_of_somebody_else_runs_no_code_of_its_model_unasked(model, tmp_
     (tmp_path / "recipe.json").write_text(serial.dumps(spec))
     with pytest.raises(UserError, match="--trust-remote-code"):
         output("run", str(tmp_path / "recipe.json"))
-    assert not open_store().ids("run")
+    assert not jobs.ids(open_store(), "run")

@@ -52,6 +52,6 @@ def test_means_and_errors_are_those_of_lm_eval_for_donor_and_planned_models(mode
 
 
 def test_a_task_that_writes_is_refused_and_so_is_no_task(model, folder):
-    for tasks, message in ((("free",), "task free does not choose among answers"), ((), "no task")):
+    for tasks, message in ((("free",), "task free is not multiple-choice"), ((), "no task")):
         with pytest.raises(UserError, match=message):
             choices(model, tiny_tokenizer(), Evaluation(tasks=tasks, task_folder=str(folder)), Silent())

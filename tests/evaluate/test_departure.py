@@ -48,9 +48,9 @@ def test_a_text_that_ends_early_departs_there():
     assert first_departure(tokenizer, [a], [], [b]) == Departure(0, "", "b")
     assert first_departure(tokenizer, [a], [b, c], [b, c]) is None
     assert (
-        departure_words(TextPair("", departure=Departure(1, "c", ""))) == "departs at token 2: donor 'c', pruned ends"
+        departure_words(TextPair("", departure=Departure(1, "c", ""))) == "diverges at token 2: donor 'c', pruned ends"
     )
-    assert departure_words(TextPair("")) == "writes the donor's text, token for token (0 tokens)"
+    assert departure_words(TextPair("")) == "reproduces the donor's text token for token (0 tokens)"
 
 
 def test_tokens_are_scored_by_both_models_as_one_by_one():

@@ -166,26 +166,32 @@ def test_model_tokenizer_and_surroundings_stay_as_they_were(model, folder, capfd
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_counts_requests_and_cancel_works_in_the_middle(model, folder):
-    class StopsAtTen(Silent):
-        def __init__(self) -> None:
-            self.stages: list[tuple[str, int]] = []
-            self.done = 0
+def test_progress_counts_tokens_and_cancel_works_in_the_middle(model, folder):
+    class Stops(Silent):
+        def __init__(self, at: int) -> None:
+            self.stages: list[tuple[str, int, str]] = []
+            self.done, self.at = 0, at
 
         def stage(self, name: str, total: int, unit: str = "steps") -> None:
-            self.stages.append((name, total))
+            self.stages.append((name, total, unit))
             self.done = 0
 
         def advance(self, done: int = 1) -> None:
             self.done += done
-            if self.done == 10:
+            if self.done >= self.at:
                 raise Cancelled
 
-    progress = StopsAtTen()
+    items = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    texts = [f"{item['query']} {choice}" for item in items for choice in item["choices"]]
+    tokens = sum(len(tiny_tokenizer()(text)["input_ids"]) for text in texts)
+    progress = Stops(at=tokens // 2)
     with pytest.raises(Cancelled):
         run_tasks(model, tiny_tokenizer(), evaluation(folder, "tiny_letters"), progress)
-    assert progress.stages == [("loading tasks", 1), ("scoring tiny_letters", 3 * ITEMS)]
-    assert not model._forward_pre_hooks
+    assert progress.stages == [("loading tasks", 1, "steps"), ("scoring tiny_letters", tokens, "tokens")]
+    assert progress.done < tokens and not model._forward_pre_hooks
+    whole = Stops(at=tokens + 1)
+    run_tasks(model, tiny_tokenizer(), evaluation(folder, "tiny_letters"), whole)
+    assert whole.done == tokens
 
 
 def test_scores_that_are_not_numbers_are_an_error(folder):

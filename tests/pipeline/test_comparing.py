@@ -33,7 +33,7 @@ def test_a_built_checkpoint_serves_again_and_a_changed_text_is_refused(tmp_path:
     assert next(folder.glob("*.safetensors")).stat().st_mtime_ns == weights and again.build_seconds is None
     assert lasting(again) == lasting(first)
     (tmp_path / "text.txt").write_text("another text\n\n" * 20, encoding="utf-8")
-    with pytest.raises(UserError, match="changed since this run was begun"):
+    with pytest.raises(UserError, match="changed since this run started"):
         build_and_compare(store, RUN, resident, spec, Silent())
 
 

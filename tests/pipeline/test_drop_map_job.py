@@ -75,7 +75,7 @@ def test_on_the_command_line(spec, tmp_path, monkeypatch):
     given = [spec.model.path, "--text", spec.calibration.source, "--samples", "6", "--seq-len", "16", "--device", "cpu"]
     found = CliRunner().invoke(app, ["dropmap", *given, "--budget", "2", "--csv", str(table)], catch_exceptions=False)
     assert found.exit_code == 0
-    assert "What the cheapest block of each size costs" in found.output
+    assert "Cost of the cheapest block of each size" in found.output
     assert "Angular distance" in found.output and "Linear CKA" in found.output
     assert "The best sets of blocks" in found.output
     assert len(table.read_text().splitlines()) == 1 + 4 * 5 // 2 - 1

@@ -15,8 +15,8 @@ def test_training_curves_say_what_one_means():
     assert figure.layout.annotations[0].text == "block dropped"
     mixed = training_curves({"9-13": CURVE, "2-4": CURVE}, Fit(steps=20, lm_weight=0.5))
     assert [trace.name for trace in mixed.data][::2] == [
-        "layers 2 to 3, held-back text",
-        "layers 9 to 12, held-back text",
+        "layers 2 to 3, validation text",
+        "layers 9 to 12, validation text",
     ]
     assert not mixed.layout.annotations
 

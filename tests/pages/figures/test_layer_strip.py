@@ -11,7 +11,7 @@ def test_the_strip_marks_removed_layers_by_more_than_colour() -> None:
     squares = figure.data[0]
     assert [layer for layer in range(8) if squares.text[layer] == "✕"] == [2, 3, 6]
     assert [layer for layer in range(8) if squares.marker.pattern.shape[layer]] == [2, 3, 6]
-    assert squares.customdata[1] == "takes in layers 2 to 3"
+    assert squares.customdata[1] == "absorbs layers 2 to 3"
     assert squares.customdata[2] == "merged into layer 1"
     assert squares.customdata[6] == "dropped"
     (arrow,) = figure.layout.annotations
@@ -28,8 +28,8 @@ def test_the_strip_marks_halves_and_layers_with_new_weights() -> None:
     assert [shape for shape in halves.marker.pattern.shape if shape] == ["/"] * 3
     assert [text for text in halves.text if text != "✕"] == ["MLP", "MLP", "attn"]
     assert [squares.customdata[layer] for layer in (1, 6)] == ["attention dropped", "MLP dropped"]
-    assert squares.customdata[7] == "takes new weights (linear) for layers 8 to 9"
-    assert squares.customdata[10] == "takes new weights (layer) for layers 10 to 11"
+    assert squares.customdata[7] == "gets new weights (linear) for layers 8 to 9"
+    assert squares.customdata[10] == "gets new weights (layer) for layers 10 to 11"
     assert [layer for layer in range(12) if squares.marker.color[layer] == LIGHT.merged] == [7, 10]
     assert [(arrow.ax, arrow.x) for arrow in figure.layout.annotations] == [(9, 7), (11, 10)]
     assert not figures.layer_strip(4, Plan(4)).data[1].x

@@ -76,7 +76,7 @@ def test_the_layers_that_methods_share():
     assert shared_layers(plans) == "Removed by all 3: layer 3; by 1: layers 2, 4, 6."
     assert shared_layers({"a": drop_plan(8, [2])}) == "Removed by 1: layer 2."
     halves = shared_layers(plans | {"d": Plan(8, (DropPart("attention", (5,)),))})
-    assert "by 1: layers 2, 4, 6. These are whole layers" in halves and "counts half" in halves
+    assert "by 1: layers 2, 4, 6. This counts whole layers" in halves and "counts as half" in halves
 
 
 @pytest.mark.usefixtures("store")

@@ -192,7 +192,7 @@ def test_groups_of_a_kept_search_are_named_with_its_settings(store):
     keep(store, PlanSpec(*NOW, SlidingLayerMerging().at_budget(), 4), PlanResult(plan, (), 9, 2, 1.0))
     said = words(on_cka(store))
     assert "4 layers to remove, rule rdsc, on 10 texts" in said
-    assert "Its groups: layers 3 to 4; layers 11 to 13." in said
+    assert "Groups: layers 3 to 4; layers 11 to 13." in said
 
 
 # --- sets of blocks -------------------------------------------------------------------------------------------------

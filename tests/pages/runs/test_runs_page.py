@@ -216,8 +216,8 @@ def test_the_picture_of_quality_against_cost_names_its_front(store, three):
     keep_run(store, 9, measured=result(4.0))
     runs = catalogue.entries(store)
     figure = pareto(runs, key("parameters"), key("perplexity"), [three[1]])
-    marks = next(trace for trace in figure.data if (trace.name or "").startswith("front"))
+    marks = next(trace for trace in figure.data if (trace.name or "").startswith("Pareto front"))
     assert list(marks.text) == ["A"] and marks.customdata[0][0] == three[0]
-    ring = next(trace for trace in figure.data if trace.name == "ticked")
+    ring = next(trace for trace in figure.data if trace.name == "selected")
     assert [point[0] for point in ring.customdata] == [three[1]]
     assert [run.id for run in on_front(runs, key("decode"), key("perplexity"))][-1] == three[0]

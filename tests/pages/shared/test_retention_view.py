@@ -8,17 +8,18 @@ from pages._ui.shared.retention_view import agreement_table, retention_table, ve
 from pages._ui.state.session import Workspace
 from prune_core.schema.evaluation import Evaluation
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.job import Job
 from prune_core.schema.plan import drop_plan
 from prune_core.schema.reports import Agreement, Metric
 from prune_core.schema.run import RunResult, RunSpec
 from prune_core.schema.serial import dumps
 from prune_core.store.files import write_text
 from prune_core.store.store import Store
+from tests.fixtures.stored import keep_job, mark
 from tests.pages.finished import LAYERS, page, words
 from tests.pages.synthetic import GAINED, GUESSED, KEPT, LOST, MEAN, UNCLEAR, report
 
 RUN = "run-20260101-000000-0001"
+SPEC = RunSpec(ModelRef(), Calibration(), drop_plan(LAYERS, (9,)), Evaluation())
 AGREEMENT = Agreement(
     (
         Metric("KL from donor", "demo", 0.0114, "nats/token", False, 0.0003, None, 1000, "context 256, stride 128"),
@@ -34,9 +35,7 @@ AGREEMENT = Agreement(
 def run(store: Store) -> RunResult:
     """A finished run, which the workspace shows."""
     result = RunResult(report("donor", 1), report("pruned", 1.1), "checkpoint", {"torch": "2"}, 9.0, AGREEMENT)
-    store.save_spec(RUN, RunSpec(ModelRef(), Calibration(), drop_plan(LAYERS, (9,)), Evaluation()))
-    store.save_result(RUN, result)
-    store.save_job(Job(RUN, "run", "done"))
+    keep_job(store, RUN, SPEC, result)
     write_text(store.home / "workspaces" / "a.json", dumps(Workspace(run_id=RUN)))
     return result
 
@@ -60,23 +59,23 @@ def test_the_page_says_how_speeds_change(run):
 def test_what_the_donor_only_guesses_at_says_nothing(store, run):
     store.save_result(RUN, replace(run, agreement=replace(AGREEMENT, retention=(LOST, GUESSED))))
     said = words(page("benchmark"))
-    assert "**Lost:** sums. **Says nothing** (the donor itself is at chance): arc easy." in said
-    assert "Retained performance says nothing of what the donor itself only guesses at: arc easy." in said
+    assert "**Lost:** sums. **Uninformative** (the donor itself is at chance): arc easy." in said
+    assert "Retained performance says nothing about tasks where the donor itself is at chance: arc easy." in said
     assert "No loss measured" not in said
 
 
 @pytest.mark.parametrize(
     ("state", "label"),
-    [("cancelled", "Go on where it stopped"), ("interrupted", "Go on where it stopped"), ("failed", "Try again")],
+    [("cancelled", "Resume"), ("interrupted", "Resume"), ("failed", "Try again")],
 )
 def test_a_stopped_run_keeps_its_parts_and_a_failed_one_is_tried_again(store, run, state, label):
     (store.folder(RUN) / "result.json").unlink()
-    store.save_job(Job(RUN, "run", state, error="The task file a.jsonl cannot be read: check the path."))
+    mark(store, RUN, SPEC, state, "The task file a.jsonl cannot be read: check the path.")
     app = page("benchmark")
-    assert [b.label for b in app.button if b.label in ("Go on where it stopped", "Try again")] == [label]
-    said = "Build and compare was cancelled. The parts that it finished are kept."
+    assert [b.label for b in app.button if b.label in ("Resume", "Try again")] == [label]
+    said = "Build and compare was cancelled. Its finished parts are kept."
     assert (said in words(app)) is (state == "cancelled")
-    assert "Nothing half-made" not in words(app)
+    assert "No partial result" not in words(app)
 
 
 def test_a_run_of_an_older_version_still_opens(store, run):
@@ -88,12 +87,12 @@ def test_a_run_of_an_older_version_still_opens(store, run):
 
 def test_tables_hold_every_number():
     (guessed,) = retention_table(Agreement((), (GUESSED,))).to_dict("records")
-    assert guessed["Change"] == "says nothing, donor at chance: 25.0%, 25.0% by guessing"
+    assert guessed["Change"] == "uninformative, donor at chance: 25.0%, guessing 25.0%"
     rows = retention_table(AGREEMENT).to_dict("records")
-    assert rows[0]["Change"] == "-7.0 points, 95 % interval -10.4 to -4.2, p < 0.001"
+    assert rows[0]["Change"] == "-7.0 points, 95% interval -10.4 to -4.2, p < 0.001"
     assert rows[1]["Change"] == "no loss measured: within -6.0 to +5.0 points"
     assert [row["Stability"] for row in rows] == ["93.0% ± 2.0", "", ""]
-    assert (rows[0]["Lost"], rows[0]["Won"], rows[0]["Items"]) == (17, 0, 240)
+    assert (rows[0]["Lost"], rows[0]["Gained"], rows[0]["Items"]) == (17, 0, 240)
     table = agreement_table(AGREEMENT.metrics)
     assert list(table["Measure"]) == ["KL from donor", "Retained performance, acc", "Stability"]
     assert table["How measured"].iloc[-1] == "mean of 2 tasks: Eq. 6"
