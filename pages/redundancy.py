@@ -7,16 +7,18 @@ from pages._ui.figures.similarity_map import in_sentence
 from pages._ui.map.heatmap import heatmap
 from pages._ui.map.picking import blocks_of, cut_layers
 from pages._ui.redundancy.drop_map_view import damage_view
+from pages._ui.redundancy.measure_control import FULL_RANGE, measure_control, measured_on
+from pages._ui.redundancy.norms_view import norms_view
 from pages._ui.redundancy.slm_groups import ON_MAPS, groups_tool
 from pages._ui.shared.choice import add_or_replace, choice_bar, map_and_side, need_stats, preview_numbers
 from pages._ui.shared.next_step import next_step
 from pages._ui.shared.paper_links import linked
 from pages._ui.state import session
-from prune_core.schema.measures import LayerStats, Measure, blocks_passing, measure, measured, passing_cells
+from prune_core.schema.measures import LayerStats, Measure, blocks_passing, passing_cells
 from prune_core.schema.plan import Block, Plan, drop_plan
-from prune_core.schema.wording import counted, named
+from prune_core.schema.wording import named
 
-REPLACES, ADDS = "replaces the choice", "adds to the choice"
+REPLACES, ADDS = "replaces the selection", "adds to the selection"
 
 
 def threshold_tool(what: Measure, stats: LayerStats) -> float | None:
@@ -53,16 +55,13 @@ def number_tool(plan: Plan, adds: bool) -> None:
 st.title("Redundancy")
 stats = need_stats()
 st.write(
-    "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers between change "
-    "little. **Click a cell, or drag a box, to choose the layers between the two states.**"
+    "Each cell compares two hidden states. A bright cell far from the diagonal means that the layers in between change "
+    "little. **Click a cell, or drag a box, to select the layers between the two states.**"
 )
-names = [m.name for m in measured(stats)]
-key = session.seed("measure", names[0], among=names)
-name = st.segmented_control("Measure", names, key=key, required=True, format_func=lambda n: measure(n).label)
-name = name or names[0]
-what, values = measure(name), stats.values[name]
-texts = counted(stats.sequences, "text")
-st.caption(f"{what.what} Source: {linked(what.source)}. Measured on {stats.tokens:,} tokens of {texts}.")
+what = measure_control(stats)
+name, values = what.name, stats.values[what.name]
+st.caption(f"{what.what} Source: {linked(what.source)}. {measured_on(stats, what)}")
+full = st.toggle("Full range", key=session.seed("full_range", False), help=FULL_RANGE)
 
 left, right = map_and_side()
 with right:
@@ -76,12 +75,12 @@ with right:
             next_step("plan", "Change the plan", primary=False)
     st.divider()
     threshold = threshold_tool(what, stats)
-    groups = groups_tool(stats.num_layers) if name in ON_MAPS else []
-    st.write("**By keyboard**: arrow keys move on the map, Shift grows a box, Enter chooses. Or by number:")
+    groups = groups_tool(stats.num_layers) if what.family in ON_MAPS else []
+    st.write("**By keyboard**: arrow keys move on the map, Shift extends a box, Enter selects. Or by number:")
     number_tool(plan, adds)
 with left:
     heatmap(
-        figures.similarity_map(stats, name, session.palette()),
+        figures.similarity_map(stats, name, session.palette(), full),
         key="map",
         num_layers=stats.num_layers,
         on_choose=lambda block: add_or_replace(block, stats.num_layers, adds),
@@ -93,12 +92,16 @@ with left:
     )
 
 st.subheader("What dropping each block really costs")
-st.write("Likeness is a guess at damage. This measures it: the loss without every single block, on the same axes.")
+st.write("Similarity only estimates damage. This measures it: the loss without each block, on the same axes.")
 damage_view(stats, name, plan, adds)
 st.subheader("Block Influence")
-st.write("How much each layer turns the hidden state: 1 − mean cosine of its input and output. Low means redundant.")
+st.write(
+    "How much each layer changes the hidden state's direction: 1 − mean cosine of its input and output. Low means "
+    "redundant."
+)
 bars = figures.block_influence(stats, session.palette(), cut_layers(plan))
 st.plotly_chart(bars, theme=None, width="stretch", key="bi")
 st.subheader("The best block of each size")
-st.write("For every number of layers to drop, the block whose two ends are most alike.")
+st.write("For every number of layers to drop, the block whose two ends are most similar.")
 st.plotly_chart(figures.best_blocks(stats, name, session.palette()), theme=None, width="stretch", key="best")
+norms_view(stats)

@@ -17,6 +17,7 @@ NEEDED_UNSEEN = {
     "pytest-timeout": "the timeout in pyproject.toml",
     "ruff": "make lint",
     "basedpyright": "make lint",
+    "hatchling": "tests/test_wheel.py builds the wheel with what is installed",
 }
 """Packages that no import shows."""
 

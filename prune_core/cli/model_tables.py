@@ -7,7 +7,8 @@ from prune_core.measure.correlation import correlations
 from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap, least_damage
 from prune_core.schema.inputs import Calibration, ModelInfo
-from prune_core.schema.measures import LayerStats, best_blocks, block_influence, measure, measured
+from prune_core.schema.measures import LayerStats, best_blocks, block_influence, families, measure
+from prune_core.schema.norms import RULE, Norms
 from prune_core.schema.reports import Preview
 from prune_core.schema.skill_map import SkillMap
 from prune_core.schema.skill_words import block_name, readings, skill_name
@@ -15,6 +16,7 @@ from prune_core.schema.wording import (
     bytes_in_words,
     counted,
     describe,
+    massive_in_words,
     named,
     seconds_in_words,
     sequence_noun,
@@ -35,7 +37,7 @@ def show_stats(stats: LayerStats, text: Calibration, drawn: Drawn) -> None:
     size = text_name(text, stats.sequences, stats.tokens)
     print(f"{stats.num_layers} layers, {seconds_in_words(stats.seconds)}; {size}")
     print(f"Drawn from {drawn.origin}. {drawn.marks}")
-    for what in measured(stats):
+    for what in families(stats):
         unit = f" {what.unit}" if what.unit else ""
         rows = []
         for start, stop, value in best_blocks(what.name, stats.values[what.name]):
@@ -46,6 +48,24 @@ def show_stats(stats: LayerStats, text: Calibration, drawn: Drawn) -> None:
     print("\nBlock Influence of each layer (1 - cosine; low means it changes little)")
     influences = block_influence(stats.values["cosine"])
     print_table([(f"layer {layer}", f"{influence:.4f}") for layer, influence in enumerate(influences)])
+    if stats.norms is not None:
+        show_norms(stats.norms, stats.tokens)
+
+
+def show_norms(norms: Norms, tokens: int) -> None:
+    """How many tokens are massive, where, and which are the most frequent ones."""
+    print(f"\n{massive_in_words(norms, tokens)}\n{RULE} CKA leaves such tokens out of all pairs of states.")
+    rows = [
+        (
+            repr(each.text),
+            counted(each.count, "time"),
+            f"position {each.position}",
+            f"{each.first_state} to {each.last_state}",
+        )
+        for each in norms.examples[:5]
+    ]
+    if rows:
+        print_table(rows, ("token", "found", "where", "states"))
 
 
 def show_preview(seen: Preview) -> None:

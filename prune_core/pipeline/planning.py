@@ -56,12 +56,14 @@ def look_at_text(spec: DrawSpec, progress: Progress) -> Drawn:
 
 
 def measure(resident: Resident, spec: MeasureSpec, progress: Progress) -> LayerStats:
-    """All similarities in one pass over the calibration text."""
+    """All similarities in one pass over the calibration text, with massive tokens as they are written."""
     batches = calibrated(resident, spec.calibration)
     stats = measure_all(resident.loaded, batches, spec.cka_tokens, progress, spec.extras)
+    decode = resident.loaded.tokenizer.decode
+    written = tuple(replace(token, text=str(decode([token.token_id]))) for token in stats.massive_tokens)
     progress.stage("getting ready for the first cut", 1)
     cut_costs(resident, spec.calibration).prepare(progress)  # a person clicks next
-    return stats
+    return replace(stats, massive_tokens=written)
 
 
 def preview_plan(

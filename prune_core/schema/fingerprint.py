@@ -19,7 +19,7 @@ from prune_core.schema import demo, serial
 from prune_core.schema.inputs import Calibration, HeldOut, ModelRef
 from prune_core.schema.paths import given_path, is_file, is_folder
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Increase it when an algorithm's numbers change: every stored result is then measured again."""
 
 SMALL_BYTES = 64 * 2**20

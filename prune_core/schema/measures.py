@@ -3,16 +3,23 @@
 `similarity/` holds how each is computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+
+from prune_core.schema.norms import MassiveToken, Norms
+
+Tokens = Literal["without", "all", "unit"]
+"""Over which tokens a measure is taken: without massive ones (norms.py), all, or all with states scaled to norm 1."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """One way to compare two hidden states. `alike_is_high` tells which end of the scale means redundant.
 
-    `identical` is the value of a state with itself; `limits` is the range that the colour scale spans.
+    `identical` is the value of a state with itself; `limits` is the range of all possible values that matter. `tokens`:
+    over which tokens; measures of one `family` differ in nothing else, and its name is that of the one to begin with.
     """
 
     name: str
@@ -23,37 +30,36 @@ class Measure:
     limits: tuple[float, float]
     what: str
     source: str
+    family: str
+    tokens: Tokens
 
+
+_SPARED = "Cosine similarity, no massive tokens", "Angular distance, no massive tokens"
+_COSINE = "Mean cosine between the hidden states of each token; 1 means the layers in between only rescale."
+_ANGLE = "Mean angle between the hidden states of each token, divided by π; 0 means the same direction."
+_LAST = "The same angle at the last token of each text only, as in the block pruning paper."
+_CKA = "How similar the relations between tokens are, up to rotation and scale; 0 is unrelated, 1 the same geometry."
+_RBF = "CKA with a Gaussian kernel as wide as the median distance between tokens: near neighbours count most."
+_HIGH, _LOW = (True, 1.0, (0.0, 1.0)), (False, 0.0, (0.0, 0.5))
+_SHORTGPT, _UIDL = "arXiv 2403.03853", "arXiv 2403.17887"
+_MINIBATCH, _KORNBLITH = "arXiv 2010.15327", "arXiv 1905.00414"
 
 MEASURES: tuple[Measure, ...] = (
-    Measure(
-        "cosine", "Cosine similarity", "", True, 1.0, (0.0, 1.0),
-        "Mean cosine between the hidden states of each token; 1 means the layers between only rescale.",
-        "arXiv 2403.03853",
-    ),
-    Measure(
-        "angular", "Angular distance", "of π", False, 0.0, (0.0, 0.5),
-        "Mean angle between the hidden states of each token, divided by π; 0 means the same direction.",
-        "arXiv 2403.17887",
-    ),
-    Measure(
-        "angular_last", "Angular distance, last token", "of π", False, 0.0, (0.0, 0.5),
-        "The same angle at the last token of each text only, as in the block pruning paper.", "arXiv 2403.17887",
-    ),
-    Measure(
-        "cka", "Linear CKA (unbiased)", "", True, 1.0, (0.0, 1.0),
-        "How alike the relations between tokens are, whatever rotation or scale; 0 is unrelated, 1 the same geometry.",
-        "arXiv 2010.15327",
-    ),
+    Measure("cosine", "Cosine similarity", "", *_HIGH, _COSINE, _SHORTGPT, "cosine", "all"),
+    Measure("cosine_without", _SPARED[0], "", *_HIGH, _COSINE, _SHORTGPT, "cosine", "without"),
+    Measure("angular", "Angular distance", "of π", *_LOW, _ANGLE, _UIDL, "angular", "all"),
+    Measure("angular_without", _SPARED[1], "of π", *_LOW, _ANGLE, _UIDL, "angular", "without"),
+    Measure("angular_last", "Angular distance, last token", "of π", *_LOW, _LAST, _UIDL, "angular_last", "all"),
+    Measure("cka", "Linear CKA (unbiased)", "", *_HIGH, _CKA, _MINIBATCH, "cka", "without"),
+    Measure("cka_all", "Linear CKA (unbiased), all tokens", "", *_HIGH, _CKA, _MINIBATCH, "cka", "all"),
+    Measure("cka_unit", "Linear CKA (unbiased), norm 1", "", *_HIGH, _CKA, _MINIBATCH, "cka", "unit"),
 )  # fmt: skip
 """What every measurement holds."""
 
 EXTRA_MEASURES: tuple[Measure, ...] = (
-    Measure(
-        "cka_rbf", "RBF CKA (unbiased)", "", True, 1.0, (0.0, 1.0),
-        "CKA with a Gaussian kernel as wide as the median distance between tokens: near neighbours count most.",
-        "arXiv 1905.00414",
-    ),
+    Measure("cka_rbf", "RBF CKA (unbiased)", "", *_HIGH, _RBF, _KORNBLITH, "cka_rbf", "without"),
+    Measure("cka_rbf_all", "RBF CKA (unbiased), all tokens", "", *_HIGH, _RBF, _KORNBLITH, "cka_rbf", "all"),
+    Measure("cka_rbf_unit", "RBF CKA (unbiased), norm 1", "", *_HIGH, _RBF, _KORNBLITH, "cka_rbf", "unit"),
 )  # fmt: skip
 """What is measured when asked for."""
 
@@ -62,7 +68,9 @@ EXTRA_MEASURES: tuple[Measure, ...] = (
 class LayerStats:
     """Similarity of all pairs of states. `values[m]`, `stderrs[m]`: float64 [L+1, L+1], m a name in MEASURES.
 
-    `stderrs` are standard errors over calibration sequences (over minibatches of tokens for CKA).
+    `stderrs` are standard errors over calibration sequences (over minibatches of tokens for CKA). `norm_arrays`,
+    `massive_tokens`, `excluded`: what `norms` is made of, apart because a result's arrays are kept by field; empty in
+    results that know nothing of norms.
     """
 
     num_layers: int
@@ -71,6 +79,16 @@ class LayerStats:
     sequences: int
     tokens: int
     seconds: float = 0.0
+    norm_arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    massive_tokens: tuple[MassiveToken, ...] = ()
+    excluded: int = 0
+
+    @property
+    def norms(self) -> Norms | None:
+        """The norms of the states and the massive tokens; None where they were not measured."""
+        if not self.norm_arrays:
+            return None
+        return Norms(**self.norm_arrays, excluded=self.excluded, examples=self.massive_tokens)
 
 
 def measure(name: str) -> Measure:
@@ -81,6 +99,16 @@ def measure(name: str) -> Measure:
 def measured(stats: LayerStats) -> tuple[Measure, ...]:
     """The measures that `stats` holds, in their order on screen."""
     return tuple(m for m in MEASURES + EXTRA_MEASURES if m.name in stats.values)
+
+
+def families(stats: LayerStats) -> tuple[Measure, ...]:
+    """The measure to begin with of each family that `stats` holds, in their order on screen."""
+    return tuple(m for m in measured(stats) if m.name == m.family)
+
+
+def over_tokens(stats: LayerStats, family: str) -> dict[Tokens, Measure]:
+    """The measures of one family that `stats` holds, by the tokens they are taken over, the default first."""
+    return {m.tokens: m for m in sorted(measured(stats), key=lambda m: m.name != family) if m.family == family}
 
 
 def alike(name: str, values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from prune_core.schema.errors import UserError
 from prune_core.schema.fit import in_words
 from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.norms import Norms
 from prune_core.schema.paths import given_path, is_file, is_folder
 from prune_core.schema.plan import PARTS, Block, Drop, DropPart, Edit, Merge, Part, Plan, Replace
 from prune_core.schema.reports import Metric, Retention
@@ -55,9 +56,9 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def named(layers: tuple[int, ...]) -> str:
+def named(numbers: tuple[int, ...], noun: str = "layer") -> str:
     """ "layer 3" or "layers 2, 5 to 6"."""
-    return f"layer{'s' if len(layers) > 1 else ''} {ranges(layers)}"
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {ranges(numbers)}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -202,3 +203,15 @@ def retained(skill: Retention) -> str:
     p = "" if skill.p_value is None else ", p < 0.001" if skill.p_value < 0.001 else f", p = {skill.p_value:.3f}"
     unclear = "unclear, " if skill.verdict == "unclear" else ""
     return f"{unclear}{100 * skill.change:+.1f} points, 95% interval {low} to {high}{p}"
+
+
+def massive_in_words(norms: Norms, tokens: int) -> str:
+    """What was found of massive tokens among `tokens`: "31 of 1,536 tokens are massive in one state or more, states 3
+    to 24. 24 of them stand at position 0, 7 at position 1."""
+    if not norms.excluded:
+        return f"None of the {tokens:,} tokens is massive in any state."
+    verb = "is" if norms.excluded == 1 else "are"
+    first = f"{norms.excluded:,} of {tokens:,} tokens {verb} massive: in {named(norms.states, 'state')}."
+    places = [f"{count:,} at position {position:,}" for position, count in norms.positions[:3].tolist()]
+    more = norms.excluded - int(norms.positions[:3, 1].sum())
+    return f"{first} {', '.join(places)}{f', {more:,} elsewhere' if more else ''} (positions from 0)."

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from prune_core.forward import capture
 from prune_core.measure.similarity.tokens import TokenMeasures
+from prune_core.measure.similarity.windows import Windows
 from prune_core.schema.measures import best_blocks
 from tests.bench.random_llama import as_loaded, random_llama
 from tests.bench.searching import done, forward_row, padded, random_sentences, show, sizes
@@ -23,7 +24,9 @@ def main() -> None:
     batches = [padded(sentences[i : i + 4]) for i in range(0, len(sentences), 4)]
     forward = forward_row(model, batches)
     measures = TokenMeasures(options.layers + 1)
-    _, ours = done("one pass for all sizes", lambda: capture.run(as_loaded(model), batches, [measures]))
+    windows = Windows(256, [measures])
+    _, ours = done("one pass for all sizes", lambda: capture.run(as_loaded(model), batches, [windows]))
+    windows.finish()
     estimates = measures.estimates()
     last, last_row = done("a pass a size, last token", lambda: every_size(model, sentences, last_only=True))
     each, all_row = done("a pass a size, all tokens", lambda: every_size(model, sentences, last_only=False))

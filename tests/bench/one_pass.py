@@ -15,14 +15,16 @@ import torch
 from prune_core.data.batches import Batch
 from prune_core.forward import capture
 from prune_core.measure.similarity.cka import MinibatchCKA
+from prune_core.measure.similarity.norm_record import NormRecord
 from prune_core.measure.similarity.one_pass import measure_all
 from prune_core.measure.similarity.tokens import TokenMeasures
+from prune_core.measure.similarity.windows import Reader, Windows
 from prune_core.model.load import LoadedModel, load
 from prune_core.schema import demo
 from prune_core.schema.inputs import ModelRef
 from tests.bench.random_llama import as_loaded, cost, random_batch, random_llama
 
-BAR = 1.25
+BAR = 1.15
 
 
 def main() -> None:
@@ -76,12 +78,18 @@ def parts(loaded: LoadedModel, batches: list[Batch], cka_tokens: int) -> dict[st
                     ids, mask = (t.to(loaded.model.device) for t in (part.input_ids, part.attention_mask))
                     loaded.model(input_ids=ids, attention_mask=mask, use_cache=False)
 
+    def read(reader: Reader) -> None:
+        windows = Windows(cka_tokens, [reader])
+        capture.run(loaded, batches, [windows])
+        windows.finish()
+
     return {
         "bare forward (F)": bare,
         "forward with logits": with_logits,
         "states only": lambda: capture.run(loaded, batches, []),
-        "cosine and angular": lambda: capture.run(loaded, batches, [TokenMeasures(states)]),
-        f"CKA {cka_tokens}": lambda: capture.run(loaded, batches, [MinibatchCKA(states, cka_tokens)]),
+        "windows and norms": lambda: read(NormRecord()),
+        "cosine and angular": lambda: read(TokenMeasures(states)),
+        f"CKA {cka_tokens}": lambda: read(MinibatchCKA()),
         "everything": lambda: measure_all(loaded, batches, cka_tokens),
     }
 

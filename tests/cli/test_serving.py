@@ -1,12 +1,12 @@
 """`layerscope app`: what Streamlit is told. tests/test_wheel.py serves the app for real."""
 
-import runpy
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
 from prune_core.__main__ import app
+from prune_core.cli import serving
 from prune_core.schema import demo
 
 
@@ -17,7 +17,9 @@ def told(monkeypatch: pytest.MonkeyPatch):
     def call(*words: str) -> tuple[list[str], str]:
         heard: list[list[str]] = []
         monkeypatch.setattr(sys, "argv", ["layerscope"])
-        monkeypatch.setattr(runpy, "run_module", lambda module, run_name: heard.append([module, run_name, *sys.argv]))
+        monkeypatch.setattr(
+            serving.runpy, "run_module", lambda module, run_name: heard.append([module, run_name, *sys.argv])
+        )
         done = CliRunner().invoke(app, ["app", *words], catch_exceptions=False)
         assert done.exit_code == 0, done.output
         module, run_name, *argv = heard[0]

@@ -9,6 +9,7 @@ import pandas
 import pytest
 
 from prune_core.data.calibration import what_is_drawn
+from prune_core.data.conversations import open_conversations
 from prune_core.data.documents import load_documents
 from prune_core.data.sequences import draw
 from prune_core.schema.errors import UserError
@@ -64,6 +65,12 @@ def test_columns_become_conversations_in_the_tokenizers_template(tmp_path: Path,
         found = draw(replace(alpaca, source=str(tmp_path / name)), tokenizer).sequences
         assert sorted(found) == sorted(expected), name
     assert "laid out by the tokenizer's chat template" in what_is_drawn(alpaca, tokenizer).marks
+
+
+def test_conversations_are_laid_out_in_the_order_of_the_file(tmp_path: Path, tokenizer: Any) -> None:
+    found = open_conversations(written(tmp_path / "a.jsonl", ALPACA), tokenizer)
+    assert list(found.texts) == ["<s>[user]Add.\n\n1 2</s>[assistant]3</s>", "<s>[user]Greet.</s>[assistant]Hi</s>"]
+    assert "a.jsonl" in found.where and not found.streamed
 
 
 def test_packed_conversations_begin_with_one_mark_a_piece(tmp_path: Path, tokenizer: Any) -> None:

@@ -10,6 +10,7 @@ from prune_core.data.batches import Batch
 from prune_core.measure.similarity.cka import MinibatchCKA
 from prune_core.measure.similarity.one_pass import KERNELS, measure_all
 from prune_core.measure.similarity.rbf import SAMPLED, bandwidth, rbf_hsic_of_pairs, sampled_pairs
+from prune_core.measure.similarity.windows import Windows
 from prune_core.model.load import LoadedModel
 from prune_core.model.stack import find_stack
 from prune_core.schema.errors import UserError
@@ -63,11 +64,13 @@ def test_equal_to_the_formula(n):
 
 def test_minibatches_are_summed_and_jackknifed():
     features = alike_states(n=120)
-    cka = MinibatchCKA(5, 40, KERNELS)
-    for piece in features.split(50, dim=1):
-        cka.update(piece, torch.tensor([piece.shape[1]]))
-    cka.estimate()
-    found = cka.kernel_estimates()["cka_rbf"]
+    cka = MinibatchCKA({"cka_rbf_all": (rbf_hsic_of_pairs, "all")})
+    windows = Windows(40, [cka])
+    with torch.inference_mode():
+        for piece in features.split(50, dim=1):
+            windows.update(piece, torch.tensor([piece.shape[1]]))
+    windows.finish()
+    found = cka.estimates()["cka_rbf_all"]
     parts = np.stack([naive_hsic(part.double().numpy()) for part in features.split(40, dim=1)])
     np.testing.assert_allclose(found.value, naive_cka(parts.sum(0)), atol=1e-5)
     left_out = np.stack([naive_cka(parts.sum(0) - part) for part in parts])
@@ -107,7 +110,7 @@ def test_the_median_is_sampled_alike_every_time():
 
 
 def test_asked_for_by_name():
-    assert set(KERNELS) == {measure.name for measure in EXTRA_MEASURES}
+    assert set(KERNELS) == {measure.family for measure in EXTRA_MEASURES}
     stats = LayerStats(1, {"cka_rbf": np.eye(2), "cosine": np.eye(2)}, {}, 1, 1)
     assert [measure.name for measure in measured(stats)] == ["cosine", "cka_rbf"]
     assert alike("cka_rbf", np.eye(2))[0, 0] == 1

@@ -90,7 +90,12 @@ def test_half_precision_checkpoints_compute_in_float32_on_a_cpu_unless_asked_oth
 
 @pytest.mark.parametrize(
     ("told", "there"),
-    [({}, False), ({"avx512_bf16": False, "avx2": True}, False), ({"amx_bf16": True}, True), ({"arm_bf16": True}, True)],
+    [
+        ({}, False),
+        ({"avx512_bf16": False, "avx2": True}, False),
+        ({"amx_bf16": True}, True),
+        ({"arm_bf16": True}, True),
+    ],
 )
 def test_a_cpu_with_instructions_for_bfloat16_computes_in_it(
     told: dict[str, bool], there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

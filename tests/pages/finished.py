@@ -7,10 +7,11 @@ from streamlit.testing.v1 import AppTest
 
 from prune_core.pipeline.specs import MeasureSpec
 from prune_core.schema.inputs import Calibration, ModelRef
-from prune_core.schema.job import Job
+from prune_core.schema.job import Result, Spec
 from prune_core.schema.measures import LayerStats
 from prune_core.store import jobs
 from prune_core.store.store import Store
+from tests.fixtures.stored import keep_job
 from tests.pages.synthetic import LAYERS
 
 ROOT = Path(__file__).parents[2]
@@ -27,11 +28,9 @@ def maps() -> LayerStats:
     return LayerStats(LAYERS, values, {name: np.full_like(angle, 0.01) for name in values}, 64, 8000, 1.5)
 
 
-def keep(store: Store, spec, result) -> None:
-    job_id = jobs.job_id(spec)
-    store.save_spec(job_id, spec)
-    store.save_result(job_id, result)
-    store.save_job(Job(job_id, spec.kind, "done"))
+def keep(store: Store, spec: Spec, result: Result) -> None:
+    """Store the answer to `spec`, as if the worker had given it."""
+    keep_job(store, jobs.job_id(spec), spec, result)
 
 
 def page(name: str) -> AppTest:

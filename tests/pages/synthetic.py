@@ -1,9 +1,12 @@
 """Results of a model that does not exist, for tests of pictures, of the map and of pages."""
 
+import dataclasses
+
 import numpy as np
 
 from prune_core.schema.continuations import Departure, TextPair, Token
 from prune_core.schema.measures import MEASURES, LayerStats
+from prune_core.schema.norms import LARGE, MassiveToken
 from prune_core.schema.reports import Metric, Report, Retention
 from prune_core.schema.skill_map import Skill, SkillMap
 
@@ -52,3 +55,15 @@ def report(label: str, factor: float) -> Report:
         Metric("decode speed-up", "batch 1", 1.2, "x", True, 0.05, None, 7, "from 1.10 to 1.31"),
     )
     return Report(label, LAYERS, metrics, ())
+
+
+def with_norms(stats: LayerStats) -> LayerStats:
+    """The same with the norms of such a model: the first token of each text is massive from state 3 on, and no more in
+    the last one."""
+    states = stats.num_layers + 1
+    median = 10 * 1.05 ** np.arange(states)
+    largest = np.where((np.arange(states) >= 3) & (np.arange(states) < states - 1), 100.0, 1.6) * median
+    massive = np.where(largest > LARGE * median, 64, 0)
+    arrays = dict(median=median, largest=largest, massive=massive, positions=np.array([[0, 60], [1, 4]]))
+    tokens = (MassiveToken(7, 0, 60, 3, states - 2, "<s>"), MassiveToken(9, 1, 4, 5, 8, ".\n"))
+    return dataclasses.replace(stats, norm_arrays=arrays, massive_tokens=tokens, excluded=64)

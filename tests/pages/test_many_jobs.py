@@ -12,9 +12,7 @@ from prune_core.schema.serial import dumps
 from prune_core.store import database, jobs
 from prune_core.store.store import Store
 from tests.fixtures.stored import keep_run
-from tests.pages.test_pages import LAYERS, navigation, page, store, words
-
-__all__ = ["navigation", "store"]  # fixtures
+from tests.pages.finished import LAYERS, page, words
 
 JOBS, RUNS = 10_000, 500
 

@@ -17,5 +17,5 @@ def test_a_departure_counts_from_one_and_an_empty_token_is_the_end() -> None:
     assert departure_words(TextPair("", departure=Departure(13, " mill", ""))) == (
         "diverges at token 14: donor ' mill', pruned ends"
     )
-    assert departure_words(TextPair("", tokens=TOKENS[:1])) == "writes the donor's text, token for token (1 token)"
+    assert departure_words(TextPair("", tokens=TOKENS[:1])) == "reproduces the donor's text token for token (1 token)"
     assert departure_words(TextPair("", tokens=TOKENS)).endswith("(3 tokens)")

@@ -6,6 +6,7 @@ Show them with `st.plotly_chart(figure, theme=None)`: their colours and fonts ar
 from pages._ui.figures.before_after import before_after
 from pages._ui.figures.layer_bars import best_blocks, block_influence
 from pages._ui.figures.layer_strip import layer_strip
+from pages._ui.figures.norms import state_norms
 from pages._ui.figures.similarity_map import block_words, chosen_shapes, passing_shapes, similarity_map
 from pages._ui.figures.tried_cuts import loss_preview
 
@@ -19,4 +20,5 @@ __all__ = [
     "loss_preview",
     "passing_shapes",
     "similarity_map",
+    "state_norms",
 ]

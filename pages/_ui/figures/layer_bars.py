@@ -14,16 +14,20 @@ from prune_core.schema.measures import block_influence as influence_of
 def block_influence(stats: LayerStats, palette: Palette = LIGHT, marked: tuple[int, ...] = ()) -> go.Figure:
     """Block Influence of each layer as bars, ± one standard error; `marked` layers are hatched as removed.
 
-    The error of 1 - cos(state l, state l+1) is that of the cell (l, l+1) of the cosine map.
+    The error of 1 - cos(state l, state l+1) is that of the cell (l, l+1) of the cosine map. Where one layer stands far
+    above most, as the first of real models does, the axis is logarithmic; what is too small for it is at its foot.
     """
     influence = influence_of(stats.values["cosine"])
     errors = np.diagonal(stats.stderrs["cosine"], offset=1)
     layers = list(range(stats.num_layers))
     removed = [layer in marked for layer in layers]
+    foot = _foot(influence)
+    shown = influence if foot is None else np.maximum(influence, foot)
+    below = np.nan_to_num(errors) if foot is None else np.minimum(np.nan_to_num(errors), shown - foot)
     bars = go.Bar(
         x=layers,
-        y=influence,
-        error_y=dict(array=np.nan_to_num(errors), color=palette.text, thickness=1.2, width=3),
+        y=shown,
+        error_y=dict(array=np.nan_to_num(errors), arrayminus=below, color=palette.text, thickness=1.2, width=3),
         marker=dict(
             color=[palette.removed if gone else palette.primary for gone in removed],
             pattern=hatch(removed, palette),
@@ -36,13 +40,29 @@ def block_influence(stats: LayerStats, palette: Palette = LIGHT, marked: tuple[i
     ends = [-0.6, stats.num_layers - 0.4]
     figure.update_xaxes(title_text="layer", tickvals=layers[:: tick_step(len(layers))], showgrid=False, range=ends)
     figure.update_xaxes(zeroline=False)
-    figure.update_yaxes(title_text="Block Influence, 1 − cosine (± 1 SE)", rangemode="tozero", nticks=6)
+    figure.update_layout(margin_l=76)
+    if foot is None:
+        figure.update_yaxes(title_text="Block Influence, 1 − cosine (± 1 SE)", rangemode="tozero", nticks=6)
+    else:
+        top = max(float(np.nanmax(shown + np.nan_to_num(errors))), 10 * foot)
+        around = [np.log10(foot) - 0.05, np.log10(top) + 0.1]  # the foot itself stays in sight
+        figure.update_yaxes(title_text="Block Influence, 1 − cosine<br>(± 1 SE, log axis)", type="log", range=around)
+        figure.update_yaxes(tickvals=[a * 10.0**d for d in range(-5, 1) for a in (1, 2, 5)], tickformat="~g")
     return figure
 
 
+def _foot(influence: np.ndarray) -> float | None:
+    """Where a logarithmic axis for these values, [L], begins; None where a plain one serves."""
+    known = influence[np.isfinite(influence)]
+    if len(known) < 3 or known.max() < 5 * max(float(np.median(known)), 1e-9):
+        return None
+    least = known[known > known.max() * 1e-4].min()
+    return float(0.7 * least)
+
+
 def _influence_words(layer: int, value: float, error: float) -> str:
-    spread = f" ± {error:.3f}" if np.isfinite(error) else ""
-    return f"layer {layer}<br>Block Influence {value:.3f}{spread}"
+    spread = f" ± {error:.4f}" if np.isfinite(error) else ""
+    return f"layer {layer}<br>Block Influence {value:.4f}{spread}"
 
 
 def best_blocks(stats: LayerStats, name: str, palette: Palette = LIGHT, protect_last: bool = False) -> go.Figure:

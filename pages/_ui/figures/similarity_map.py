@@ -15,14 +15,14 @@ from prune_core.schema.wording import named
 Shape = dict[str, Any]
 
 
-def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, fit: bool = False) -> go.Figure:
+def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, full: bool = False) -> go.Figure:
     """The map of measure `name`: [L+1, L+1] cells, state 0 at the top left, both triangles.
 
-    The colour scale spans the measure's own limits, so that maps of different models compare; `fit` narrows it to the
-    values of this map. Its alike end is yellow for every measure.
+    The colour scale spans the values of this map, so that they are told apart; `full`: the measure's own limits, so
+    that maps of different models compare. Its alike end is yellow for every measure.
     """
     what, values = measure(name), stats.values[name]
-    low, high = fitted(values) if fit else what.limits
+    low, high, step = (*what.limits, (what.limits[1] - what.limits[0]) / 5) if full else fitted(values)
     heat = go.Heatmap(
         z=np.round(values, 6),
         text=cell_words(stats, name),
@@ -33,7 +33,7 @@ def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, fit: 
         zmax=high,
         xgap=gap(values.shape[0]),
         ygap=gap(values.shape[0]),
-        colorbar=_colour_bar(what),
+        colorbar=_colour_bar(what, _colour_ticks(values, low, high, step)),
     )
     figure = go.Figure(heat)
     states = values.shape[0]
@@ -49,7 +49,7 @@ def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, fit: 
 _AXIS = dict(showgrid=False, zeroline=False, showline=False, ticks="", minallowed=-0.5)
 
 
-def _colour_bar(what: Measure) -> dict[str, object]:
+def _colour_bar(what: Measure, ticks: dict[str, list]) -> dict[str, object]:
     arrow = "↑" if what.alike_is_high else "↓"
     unit = f" ({what.unit})" if what.unit else ""
     title = dict(text=f"{what.label}{unit}, more alike {arrow}", side="right", font=dict(size=SMALL_PX))
@@ -63,14 +63,41 @@ def _colour_bar(what: Measure) -> dict[str, object]:
         tickfont=dict(size=SMALL_PX),
         len=1,
         ticklabeloverflow="allow",
+        **ticks,
     )
 
 
-def fitted(values: np.ndarray) -> tuple[float, float]:
-    """The range of the off-diagonal values, widened outwards to steps of 0.05; values: [L+1, L+1]."""
+def _colour_ticks(values: np.ndarray, low: float, high: float, step: float) -> dict[str, list]:
+    """Marks at every step, both ends included; an end that values lie beyond says so."""
+    places = low + step * np.arange(round((high - low) / step) + 1)
+    digits = max(2, int(np.ceil(-np.log10(step) - 1e-9)))
+    words = [f"{place:.{digits}f}" for place in places]
     off = values[~np.eye(values.shape[0], dtype=bool)]
-    low, high = np.floor(np.nanmin(off) * 20) / 20, np.ceil(np.nanmax(off) * 20) / 20
-    return float(low), float(max(high, low + 0.05))
+    off = off[np.isfinite(off)]
+    words[0] = ("≤ " if (off < low - 1e-9).any() else "") + words[0]
+    words[-1] = ("≥ " if (off > high + 1e-9).any() else "") + words[-1]
+    return dict(tickvals=places.tolist(), ticktext=words)
+
+
+def fitted(values: np.ndarray) -> tuple[float, float, float]:
+    """The range that colours span, low, high, and the step of its marks; values: [L+1, L+1].
+
+    It is that of the pairs 1 <= i < j, all but the outermost hundredth at either end, widened outwards to whole steps.
+    State 0 is the embedding, which is unlike all others in most models: it would leave one colour to the rest.
+    """
+    first, second = np.triu_indices(values.shape[0], 1)
+    inner = values[first, second][first > 0] if values.shape[0] > 2 else values[first, second]
+    inner = inner[np.isfinite(inner)]
+    low, high = np.percentile(inner, (1, 99)) if len(inner) else (0.0, 1.0)
+    least = (high - low) / 8
+    decade = 10.0 ** np.floor(np.log10(max(least, FINEST)))
+    step = float(next(decade * k for k in (1, 2, 5, 10) if decade * k >= max(least, FINEST) * (1 - 1e-9)))
+    low, high = np.floor(low / step + 1e-6), np.ceil(high / step - 1e-6)
+    return float(low * step), float(max(high, low + 4) * step), step
+
+
+FINEST = 0.002
+"""Colours are not spread over differences so small that they mean nothing: no step of theirs is finer."""
 
 
 def gap(states: int) -> float:

@@ -13,7 +13,7 @@ from prune_core.schema.plan import Block, Merge, Plan
 from prune_core.schema.wording import counted, ranges
 
 ON_MAPS = ("cka", "cka_rbf")
-"""The SLM paper shows its groups on CKA maps."""
+"""The SLM paper shows its groups on CKA maps: the families of measures."""
 
 
 def groups_tool(num_layers: int) -> list[Block]:

@@ -7,20 +7,17 @@ TINY = 1e-30
 """A norm below this counts as zero: such a state has cosine 0 with every other."""
 
 
-def pair_cosines(states: Tensor) -> Tensor:
+def pair_cosines(states: Tensor, norms: Tensor) -> Tensor:
     """Cosines float32 [n, P] of the P = S (S - 1) / 2 pairs i < j of `states`, float32 [S, n, D], for n tokens.
 
-    One batched product of states 0..L-1 with states 1..L holds all pairs on and above its diagonal, and below it the
-    squared norms of all states but the first and last; so nothing is normalised, and L x L, unlike L+1 x L+1, mostly
-    has the size that matrix kernels are made for.
+    norms: float32 [S, n]. One batched product of states 0..L-1 with states 1..L holds all pairs on and above its
+    diagonal; nothing is normalised before, and L x L, unlike L+1 x L+1, mostly has the size that matrix kernels are
+    made for.
     """
     last = states.shape[0] - 1
     by_token = states.transpose(0, 1)
     products = torch.bmm(by_token[:, :-1], by_token[:, 1:].mT)  # (i, j) is of states i and j + 1
-    norms = products.new_empty(len(products), last + 1)
-    norms[:, 1:last] = products.diagonal(-1, 1, 2).clamp_min(0).sqrt()
-    norms[:, 0], norms[:, last] = states[0].norm(dim=1), states[last].norm(dim=1)
-    scale = norms.clamp_min_(TINY).reciprocal_()
+    scale = norms.T.clamp_min(TINY).reciprocal_()
     first, second = pairs(last + 1, states.device)
     cosines = products.flatten(1).index_select(1, first * last + second - 1)
     cosines *= scale.index_select(1, first)

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pages._ui.state.session import Workspace
+from pages._ui.state.session import EXTRAS, Workspace
 from prune_core.methods.slm import SlidingLayerMerging
 from prune_core.pipeline.specs import DropMapSpec, InspectSpec, MeasureSpec, PlanResult, PlanSpec, PreviewSpec
 from prune_core.schema.drop_map import DropMap, block_cells
 from prune_core.schema.inputs import Calibration, ModelInfo, ModelRef
+from prune_core.schema.measures import MEASURES
 from prune_core.schema.plan import Merge, Plan, drop_plan
 from prune_core.schema.reports import Preview
 from prune_core.schema.serial import dumps
@@ -18,15 +19,16 @@ from prune_core.store import jobs
 from prune_core.store.files import write_text
 from tests.fixtures.stored import mark
 from tests.pages.finished import LAYERS, gesture, keep, maps, page, words
+from tests.pages.synthetic import synthetic, with_norms
 
 NOW = ModelRef(), Calibration()
-RBF = MeasureSpec(*NOW, extras=("cka_rbf",))
+RBF = MeasureSpec(*NOW, extras=EXTRAS)
 
 
 def with_rbf():
     plain = maps()
-    values = plain.values | {"cka_rbf": plain.values["cka"]}
-    return replace(plain, values=values, stderrs=plain.stderrs | {"cka_rbf": plain.stderrs["cka"]})
+    values = plain.values | dict.fromkeys(EXTRAS, plain.values["cka"])
+    return replace(plain, values=values, stderrs=plain.stderrs | dict.fromkeys(EXTRAS, plain.stderrs["cka"]))
 
 
 def session(store, **choices) -> None:
@@ -51,7 +53,7 @@ def drops() -> DropMap:
 
 
 def test_asking_for_rbf_cka_hides_nothing_until_it_is_there(store):
-    session(store, extras=("cka_rbf",))
+    session(store, extras=EXTRAS)
     assert "RBF CKA (unbiased)" not in measures_offered(page("redundancy"))
     keep(store, RBF, with_rbf())
     app = page("redundancy")
@@ -118,7 +120,55 @@ def test_a_workspace_from_before_the_measure_is_readable(store):
     assert "Drop layer 10 (1 of 16)" in words(page("redundancy"))
 
 
-# --- groups --------------------------------------------------------------------------------------------------------
+# --- tokens and norms ------------------------------------------------------------------------------------------------
+
+
+def with_choices():
+    """Maps over each choice of tokens, all different, and norms."""
+    plain = synthetic(LAYERS + 1)
+    values = {m.name: plain.values[m.name] * (1 - 0.01 * place) for place, m in enumerate(MEASURES)}
+    return with_norms(replace(plain, values=values))
+
+
+def test_measures_are_few_and_the_tokens_a_second_choice(store):
+    keep(store, MeasureSpec(*NOW), with_choices())
+    app = page("redundancy")
+    assert len(measures_offered(app)) == 4
+    app.segmented_control(key="measure").set_value("cka").run()
+    tokens = app.segmented_control(key="tokens_cka")
+    assert tokens.options == ["without massive ones", "all", "all, states scaled to norm 1"]
+    assert tokens.value == "without"
+    assert "Measured on 8,128 tokens of 64 texts, without 64 massive ones." in words(app)
+    tokens.set_value("unit").run()
+    assert "8,192 tokens of 64 texts, states scaled to norm 1" in words(app)
+    app.segmented_control(key="measure").set_value("angular_last").run()
+    assert not [c for c in app.segmented_control if str(c.key).startswith("tokens_")]
+    app.segmented_control(key="measure").set_value("cosine").run()
+    assert app.segmented_control(key="tokens_cosine").value == "all"
+    app.segmented_control(key="measure").set_value("cka").run()
+    assert app.segmented_control(key="tokens_cka").value == "unit"  # kept, as all widgets' choices are
+    app.toggle(key="full_range").set_value(True).run()
+    assert not app.exception
+
+
+def test_massive_tokens_are_told_with_place_states_and_text(store):
+    keep(store, MeasureSpec(*NOW), with_choices())
+    app = page("redundancy")
+    said = words(app)
+    assert "64 of 8,192 tokens are massive: in states 3 to 15. 60 at position 0, 4 at position 1" in said
+    assert "above 20 times the median norm" in said and "https://arxiv.org/abs/2402.17762" in said
+    table = next(frame.value for frame in app.dataframe if "Token id" in frame.value)
+    assert list(table["Token"]) == ["<s>", ".\\n"] and list(table["Times"]) == [60, 4]
+
+
+def test_results_that_know_nothing_of_norms_are_shown_without(store):
+    app = page("redundancy")  # maps of four measures, as older versions kept them
+    assert "massive" not in words(app)
+    assert len(measures_offered(app)) == 4
+    assert not [c for c in app.segmented_control if str(c.key).startswith("tokens_")]
+
+
+# --- groups ---------------------------------------------------------------------------------------------------------
 
 
 def on_cka(store):

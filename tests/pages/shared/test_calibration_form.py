@@ -10,9 +10,7 @@ from prune_core.schema.presets import CALIBRATION_PRESETS, with_calibration
 from prune_core.schema.serial import dumps
 from prune_core.store import jobs
 from prune_core.store.files import read_json, write_text
-from tests.pages.test_pages import LAYERS, keep, navigation, page, store, words
-
-__all__ = ["navigation", "store"]  # fixtures
+from tests.pages.finished import LAYERS, keep, page, words
 
 INFO = ModelInfo(ModelRef(), "llama", LAYERS, 64, 256, 512, 10**6, 4 * 10**6, "float32", "float32", "cpu", 10**9)
 
