@@ -5,13 +5,13 @@ leaving off rows and columns, and nothing huge is ever subtracted. States scaled
 D^-1/2 X X' D^-1/2. The matrix at hand is of y_i = x_i - c, whose common offset c would drown in rounding what differs;
 with d_i = 1 / |x_i|, its mean m and e_i = d_i - m,
 
-    d_i d_j x_i'x_j = d_i d_j y_i'y_j + z_i e_j + e_i z_j + (v_i + v_j),    z_i = d_i c'y_i + c'c e_i / 2,
+    d_i d_j x_i'x_j = d_i d_j y_i'y_j + z_i e_j + e_i z_j + (w_i + w_j),    z_i = d_i c'y_i + c'c e_i / 2,
 
-for some v. What is in brackets changes no HSIC_1, so it is left out, and all that stays is as small as what differs.
+for some w. What is in brackets changes no HSIC_1 and is left out; of the rest, U-centring (rbf.py) takes out what is
+left of its kind, so that nothing is lost to cancellation where all states point nearly one way.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -43,27 +43,26 @@ def linear_hsics(states: Tensor, norms: Tensor, outlying: Tensor) -> Hsics:
     centred = states - middle
     scale = torch.where(norms > TINY, 1 / norms, 0.0)  # a state of no length stays at 0
     along = _along(centred, middle, torch.ones_like(scale), scale, _first(kept, scale))
-    unit = _Unit.of(scale, 0.5 * middle.square().sum(2), along[:, 0])
-    ordinary, rest, scaled = Traces(), Traces(), Traces()
-    own = torch.empty_like(norms)
+    own = torch.linalg.vector_norm(centred, dim=2).square_()
+    turn = _to_unit(scale, 0.5 * middle.square().sum(2), along, own)
+    ordinary, rest, unit = Traces(), Traces(), Traces()
     for rows, columns in _blocks(kept, n):
         block = torch.bmm(centred[:, rows], centred[:, columns].mT)
         diagonal = block.diagonal(dim1=1, dim2=2) if rows == columns else None
         times = 2 if diagonal is None else 1
         if diagonal is not None:
-            own[:, rows] = diagonal
             diagonal.zero_()
         (ordinary if rows.stop <= kept else rest).add(block, times)
-        unit.turn(block, rows, columns)
+        turn(block, rows, columns)
         if diagonal is not None:
             diagonal.zero_()
-        scaled.add(block, times)
+        unit.add(block, times)
     every = hsic_1(ordinary.matrix() + rest.matrix(), along[:, 1] - own)
     without: np.ndarray | None = every  # the same to the last digit where nothing is left out
     if kept < n:
         left = (along[:, 3] - own)[:, :kept]
         without = hsic_1(ordinary.matrix(), left) if kept >= MIN_TOKENS else None
-    return Hsics(without, every, hsic_1(scaled.matrix(), unit.row_sums(along[:, 2], own)))
+    return Hsics(without, every, unit.matrix() / (n * (n - 3)))
 
 
 def _along(centred: Tensor, middle: Tensor, *weights: Tensor) -> Tensor:
@@ -99,32 +98,25 @@ def centre_of(states: Tensor, norms: Tensor) -> Tensor:
     return torch.bmm(weights.unsqueeze(1), some)
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """What turns the Gram matrix of centred states into that of states of norm 1: d, e and z as above, [S, n] each."""
+def _to_unit(scale: Tensor, offset: Tensor, along: Tensor, own: Tensor) -> Callable[[Tensor, slice, slice], None]:
+    """What turns, in place, a block [S, r, c] of the centred states' Gram matrix into that of states of norm 1,
+    U-centred but for its diagonal.
 
-    scale: Tensor
-    uneven: Tensor
-    shift: Tensor
-    left: Tensor
-    right: Tensor
+    scale: d, [S, n]; offset: c'c / 2, [S, 1]; along: of `_along`, the scales third; own: |y|^2, [S, n].
+    """
+    n, uneven = scale.shape[1], scale - scale.mean(1, keepdim=True)
+    shift = scale * along[:, 0] + offset * uneven
+    rows = scale * (along[:, 2] - scale * own)
+    rows += shift * (uneven.sum(1, keepdim=True) - uneven) + uneven * (shift.sum(1, keepdim=True) - shift)
+    away = 0.5 * rows.sum(1, keepdim=True) / ((n - 1) * (n - 2)) - rows / (n - 2)
+    one = torch.ones_like(away)
+    left, right = torch.stack([shift, uneven, away, one], 2), torch.stack([uneven, shift, one, away], 1)
 
-    @classmethod
-    def of(cls, scale: Tensor, offset: Tensor, along: Tensor) -> "_Unit":
-        """scale: d, offset: c'c / 2, along: c'y."""
-        uneven = scale - scale.mean(1, keepdim=True)
-        shift = scale * along + offset * uneven
-        return cls(scale, uneven, shift, torch.stack([shift, uneven], 2), torch.stack([uneven, shift], 1))
+    def turn(block: Tensor, rows: slice, columns: slice) -> None:
+        block.mul_(scale[:, rows, None]).mul_(scale[:, None, columns])
+        torch.baddbmm(block, left[:, rows], right[:, :, columns], out=block)
 
-    def turn(self, block: Tensor, rows: slice, columns: slice) -> None:
-        """Change a block [S, r, c] of the Gram matrix in place."""
-        block.mul_(self.scale[:, rows, None]).mul_(self.scale[:, None, columns])
-        torch.baddbmm(block, self.left[:, rows], self.right[:, :, columns], out=block)
-
-    def row_sums(self, along: Tensor, own: Tensor) -> Tensor:
-        """The sums of each row off the diagonal, [S, n]; along: y'(sum of d y), own: the diagonal before the turn."""
-        d, e, z = self.scale, self.uneven, self.shift
-        return d * (along - d * own) + z * (e.sum(1, keepdim=True) - e) + e * (z.sum(1, keepdim=True) - z)
+    return turn
 
 
 def _blocks(kept: int, n: int) -> Iterator[tuple[slice, slice]]:
