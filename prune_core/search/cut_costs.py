@@ -70,7 +70,7 @@ class CutCosts:
         begun, progress = time.perf_counter(), progress or Silent()
         self._runs.report_to(progress)
         costs = self._costs(plan)
-        progress.stage("measuring the loss", sum(costs), "layer runs")
+        progress.stage("scoring the text", sum(costs), "layer runs")
         nll, donor = np.zeros(len(self._tokens)), np.zeros(len(self._tokens))
         seen: list[int] = []
         estimate: Preview | None = None

@@ -91,7 +91,7 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
         raise DiskFull(home / LOG)
     rotate_log(home)
     posix = os.name == "posix"
-    command = [sys.executable, "-m", "prune_core", "worker", "--parent", str(os.getpid())]
+    command = [sys.executable, "-P", "-m", "prune_core", "worker", "--parent", str(os.getpid())]
     environment = os.environ | {"LAYERSCOPE_HOME": str(home), "PYTHONPATH": _import_path()}
     with open(home / LOG, "ab") as log:
         child = subprocess.Popen(
@@ -110,5 +110,7 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
 
 
 def _import_path() -> str:
-    root = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    """PYTHONPATH for the worker: with this repository before the rest, where LayerScope runs from one. Installed, it is
+    found as it is; its folder must not go before the standard library."""
+    root, before = Path(__file__).resolve().parents[2], os.environ.get("PYTHONPATH")
+    return os.pathsep.join(filter(None, [str(root) if (root / "pyproject.toml").exists() else "", before]))
