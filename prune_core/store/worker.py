@@ -76,6 +76,7 @@ class JobProgress:
         """Write how the job ended."""
         self.job = replace(self.job, state=state, error=error, eta_s=None)
         self._tell(brief)
+        database.write(self._store.home, "DELETE FROM askers WHERE job = ?", (self.job.id,))  # it is answered
         self._watch(self.job)
 
     def _write(self) -> None:

@@ -325,3 +325,40 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / os.sysconf(
         "SC_CLK_TCK"
     )
+
+
+# --- questions that are withdrawn -------------------------------------------------------------------------------------
+
+
+def test_a_question_is_cancelled_once_nobody_waits_for_it(store, no_worker):
+    asked = jobs.submit(store, spec(), asker="one")
+    jobs.submit(store, spec(), asker="other")
+    jobs.withdraw(store, asked, "one")
+    assert jobs.waiting_ids(store) == [asked]
+    jobs.withdraw(store, asked, "other")
+    job = jobs.status(store, asked)
+    assert job is not None and (job.state, job.withdrawn) == ("cancelled", True)
+    assert jobs.waiting_ids(store) == []
+    jobs.submit(store, spec(), asker="one")  # asked again, it is as if it had never been
+    job = jobs.status(store, asked)
+    assert job is not None and (job.state, job.withdrawn) == ("queued", False)
+
+
+def test_what_was_asked_for_good_is_not_withdrawn(store, no_worker):
+    asked = jobs.submit(store, spec())
+    jobs.submit(store, spec(), asker="one")
+    jobs.withdraw(store, asked, "one")
+    assert jobs.waiting_ids(store) == [asked]
+
+
+@pytest.mark.usefixtures("slow_worker")
+def test_a_running_question_that_is_withdrawn_makes_room_for_the_next(store):
+    first = jobs.submit(store, spec(ticks=500), asker="one")
+    wait_until_running(store, first)
+    jobs.withdraw(store, first, "one")
+    begun = time.monotonic()
+    assert jobs.wait(store, jobs.submit(store, spec(), asker="one"), 10).state == "done"
+    assert time.monotonic() - begun < 5  # the first alone would take 10 s
+    job = jobs.status(store, first)
+    assert job is not None and job.withdrawn
+    assert database.read(store.home, "SELECT count(*) FROM askers")[0][0] == 0
