@@ -21,7 +21,7 @@ def test_every_method_is_listed_with_its_source_and_settings(capsys) -> None:
 
 def test_a_plan_is_printed_and_written_as_a_recipe(model, tmp_path) -> None:
     out = tmp_path / "cut.json"
-    given = ["choose", "--model", model, "--budget", "2", "--device", "cpu"]
+    given = ["plan", "--model", model, "--budget", "2", "--device", "cpu"]
     assert "drop layers 2 to 3 (2 of 4)" in output(*given, "--method", "last", "--out", str(out))
     spec = read_recipe(out)
     assert spec.plan == drop_plan(4, [2, 3], "last") and spec.model.path == model

@@ -53,7 +53,7 @@ def test_a_run_says_what_was_lost_and_by_how_much(run):
 
 
 def test_the_page_says_how_speeds_change(run):
-    assert "median of the ratios within each round" in words(page("benchmark"))
+    assert "median of the per-round ratios" in words(page("benchmark"))
 
 
 def test_what_the_donor_only_guesses_at_says_nothing(store, run):
