@@ -102,7 +102,7 @@ class _Ticks:
         score = res[0] if isinstance(res, tuple) else res
         if isinstance(score, float) and not math.isfinite(score):
             raise UserError("The model's scores are not numbers: it overflows in its dtype, choose float32 for it.")
-        self.progress.advance(self.tokens.get(tuple(req) if isinstance(req, (tuple, list)) else req, 1))
+        self.progress.advance(self.tokens.get(tuple(req), 1) if attr == "loglikelihood" else 1)
 
 
 def score(

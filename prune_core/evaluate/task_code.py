@@ -58,37 +58,44 @@ def sandbox_templates() -> None:
 def _code_in(entry: Entry) -> Iterator[str]:
     if entry.kind is Kind.PY_TASK:
         yield "a task class"
-    for metric in (entry.cfg or {}).get("metric_list") or []:
-        name = metric.get("metric") if isinstance(metric, dict) else metric
-        fetched = isinstance(metric, dict) and metric.get("hf_evaluate") is True
-        if isinstance(name, str) and (fetched or not is_known_metric(name)) and not _is_file_function(entry, name):
-            yield f"the metric {name}"
     if entry.yaml_path is not None:
-        yield from _functions(entry.yaml_path, set())
+        yield from _code_of_file(entry.yaml_path, set())
 
 
-def _is_file_function(entry: Entry, name: str) -> bool:
-    """Whether `name` is what the index makes of a `!function` value, which `_functions` tells of."""
-    return entry.yaml_path is not None and name.startswith(str(entry.yaml_path.parent))
-
-
-def _functions(file: Path, seen: set[Path]) -> Iterator[str]:
-    """The values of all `!function` tags in a YAML file and in the files that it includes."""
+def _code_of_file(file: Path, seen: set[Path]) -> Iterator[str]:
+    """What a YAML file, and the files that it includes, would run: functions, task classes, metrics to be fetched."""
     file = file.resolve()
     if file in seen or not file.is_file():
         return
     seen.add(file)
-    root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text (byte {error.start}): save it as UTF-8.") from error
     for node in _nodes(root):
         if isinstance(node, yaml.ScalarNode) and node.tag == "!function":
             yield node.value
         elif node.tag.startswith(PYTHON_TAG):
             yield node.tag.removeprefix(PYTHON_TAG)
         elif isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == "include":
-                    for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                        yield from _functions(file.parent / each.value, seen)
+            values = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+            yield from _code_of_mapping(values)
+            include = values.get("include")
+            for each in include.value if isinstance(include, yaml.SequenceNode) else [include] if include else []:
+                yield from _code_of_file(file.parent / str(each.value), seen)
+
+
+def _code_of_mapping(values: dict[str, yaml.Node]) -> Iterator[str]:
+    if "class" in values:
+        yield "a task class"
+    listed = values.get("metric_list")
+    named = [each for each in listed.value if isinstance(each, yaml.ScalarNode)] if listed is not None else []
+    named += [values["metric"]] if "metric" in values else []
+    fetched = "hf_evaluate" in values and str(values["hf_evaluate"].value).lower() != "false"
+    for each in named:
+        known = isinstance(each, yaml.ScalarNode) and each.tag != "!function" and is_known_metric(each.value)
+        if each.tag != "!function" and (fetched or not known):
+            yield f"the metric {each.value}"
 
 
 def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:

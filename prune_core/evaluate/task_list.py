@@ -104,9 +104,20 @@ def _reached(manager: TaskManager, names: tuple[str, ...]) -> list[Entry]:
         if entry.kind is Kind.TAG:
             waiting += entry.tags
         elif entry.kind is Kind.GROUP:
-            members = (entry.cfg or {}).get("task") or []
-            waiting += [str(m.get("task")) if isinstance(m, dict) else m for m in members]
+            waiting += _members((entry.cfg or {}).get("task"))
     return list(found.values())
+
+
+def _members(named: Any) -> Iterator[str]:
+    """The names under `task` of a group, in groups that stand within it too, however deep."""
+    if isinstance(named, str):
+        yield named
+    elif isinstance(named, list):
+        for each in named:
+            yield from _members(each)
+    elif isinstance(named, dict):
+        yield from _members(named.get("group"))
+        yield from _members(named.get("task"))
 
 
 def _lies_in(entry: Entry, folder: Path) -> bool:

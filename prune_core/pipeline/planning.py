@@ -30,6 +30,7 @@ from prune_core.pipeline.specs import (
 )
 from prune_core.schema.drawn import Drawn
 from prune_core.schema.drop_map import DropMap
+from prune_core.schema.fingerprint import text_identity
 from prune_core.schema.inputs import Calibration
 from prune_core.schema.measures import LayerStats
 from prune_core.schema.plan import Plan, Replace
@@ -95,7 +96,7 @@ def answer_click(store: Store, run_id: str, resident: Resident, spec: PreviewSpe
 def cut_costs(resident: Resident, calibration: Calibration) -> CutCosts:
     """What the donor computed on the calibration text, kept with the model."""
     batches = calibrated(resident, calibration)
-    return resident.remember(("cut costs", calibration), lambda: CutCosts(resident.loaded, batches))
+    return resident.latest("cut costs", _text_key(calibration), lambda: CutCosts(resident.loaded, batches))
 
 
 def map_drops(store: Store, run_id: str, resident: Resident, spec: DropMapSpec, progress: Progress) -> DropMap:
@@ -155,7 +156,7 @@ def _maps(store: Store, resident: Resident, spec: PlanSpec, progress: Progress) 
     kept = jobs.result(store, measured)
     if isinstance(kept, LayerStats):
         return kept
-    return resident.remember(("maps", spec.calibration), lambda: measure(resident, measured, progress))
+    return resident.remember(("maps", _text_key(spec.calibration)), lambda: measure(resident, measured, progress))
 
 
 def fit_replacements(
@@ -201,4 +202,10 @@ def calibrated(resident: Resident, calibration: Calibration) -> list[Batch]:
     """The calibration text as batches, kept with the model."""
     size = max(1, BATCH_TOKENS // calibration.seq_len)
     tokenizer = resident.loaded.tokenizer
-    return resident.remember(("batches", calibration), lambda: calibration_batches(calibration, tokenizer, size))
+    key = ("batches", _text_key(calibration))
+    return resident.remember(key, lambda: calibration_batches(calibration, tokenizer, size))
+
+
+def _text_key(calibration: Calibration) -> tuple[Calibration, str]:
+    """A text by its settings and its content: a file that was edited is another text."""
+    return calibration, json.dumps(text_identity(calibration))

@@ -30,6 +30,14 @@ class Resident:
             self._known[key] = make()
         return self._known[key]
 
+    def latest(self, name: str, key: Hashable, make: Callable[[], T]) -> T:
+        """As `remember`, but only the value of the last key is held under `name`: for what takes much memory."""
+        held = self._known.get(name)
+        if held is None or held[0] != key:
+            self._known.pop(name, None)  # before the next one takes its place in memory
+            held = self._known[name] = (key, make())
+        return held[1]
+
 
 class Residents:
     """Loaded models by reference and content: a changed file on disk is a new model."""

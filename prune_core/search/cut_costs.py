@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prune_core.cut import build, edits, parts
 from prune_core.cut.preview import planned
-from prune_core.data.batches import Batch, padded, sequences, shortest_first
+from prune_core.data.batches import Batch, padded, sequences
 from prune_core.forward.layer_runs import Recording
 from prune_core.forward.losses import Losses, batch_losses
 from prune_core.model.load import LoadedModel
@@ -28,8 +28,8 @@ from prune_core.search.planned_runs import PlannedRuns
 CPU_TOKENS, GPU_TOKENS = 512, 8192
 """Tokens of one chunk, at most: on a CPU few, so that activations stay in its cache."""
 
-FIRST_TOKENS = 256
-"""The first chunk of a text on a CPU is smaller, so that it is answered sooner; it has two sequences at least."""
+FIRST_SEQUENCES = 4
+"""The first estimate rests on so many sequences at least: the error of fewer is mostly luck."""
 
 
 class CutCosts:
@@ -82,7 +82,7 @@ class CutCosts:
                 dtype = str(self._loaded.model.dtype).removeprefix("torch.")
                 raise UserError(f"The loss is not a finite number in {dtype}: load the model in float32.")
             progress.advance(costs[number])
-            if len(seen) > 1:
+            if len(seen) >= min(FIRST_SEQUENCES, max(2, len(self._tokens))) and len(seen) > 1:
                 estimate = self._estimate(plan, nll[seen], donor[seen], self._tokens[seen], begun)
                 watch(estimate)
         if estimate is None:
@@ -143,14 +143,20 @@ class CutCosts:
 
 
 def _chunks(lengths: list[int], device: str) -> list[list[int]]:
-    """Places of like length together, in a random order that is always the same; the first chunk is a small one."""
-    groups = shortest_first(lengths, CPU_TOKENS if device == "cpu" else GPU_TOKENS)
-    groups = [groups[k] for k in np.random.default_rng(0).permutation(len(groups))]
-    first = groups[0]
-    small = max(2, FIRST_TOKENS // lengths[first[-1]])
-    if device == "cpu" and len(first) > small:
-        groups[:1] = [first[:small], first[small:]]
-    return groups
+    """Places of the sequences in a random order that is always the same, in chunks of a size.
+
+    Not like lengths together: an estimate's error takes its sequences for a random draw, which chunks of short texts
+    would not be.
+    """
+    most = CPU_TOKENS if device == "cpu" else GPU_TOKENS
+    chunks: list[list[int]] = []
+    for place in np.random.default_rng(0).permutation(len(lengths)).tolist():
+        longest = max([lengths[place], *(lengths[p] for p in chunks[-1])]) if chunks else 0
+        first = len(chunks) == 1 and len(chunks[0]) < FIRST_SEQUENCES
+        if not chunks or ((len(chunks[-1]) + 1) * longest > most and not first):
+            chunks.append([])
+        chunks[-1].append(place)
+    return chunks
 
 
 def _head_layers(loaded: LoadedModel) -> float:

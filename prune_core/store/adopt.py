@@ -4,9 +4,12 @@ of it again where the database was lost."""
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import psutil
 
 from prune_core.schema.errors import UserError
+from prune_core.schema.job import State
 from prune_core.store import database, jobs, run_lines
 from prune_core.store.files import read_json
 from prune_core.store.store import Store
@@ -22,10 +25,11 @@ INSERT OR IGNORE INTO jobs (id, kind, state, quick, asked, error, subject, brief
 def take_over(store: Store) -> Store:
     """`store`, with what its folders held before it had a database as rows, once; nothing of it is lost."""
     if _version(store) < database.VERSION:
+        _require_no_old_worker(store)
         with database.transaction(store.home) as rows:
             if _version(store) < database.VERSION:  # not by another process meanwhile
                 waiting = _old_queue(store)
-                for folder in sorted((store.home / "runs").glob("*-*")):
+                for folder in sorted(each for each in (store.home / "runs").glob("*-*") if each.is_dir()):
                     rows.execute(ROW, _row(store, folder, waiting))
                     if folder.name.startswith("run-"):
                         run_lines.put(store, folder)
@@ -56,8 +60,8 @@ def _row(store: Store, folder: Path, waiting: dict[str, float]) -> tuple[Any, ..
     """The row of a job from its folder. One that was running is interrupted: its process is not known."""
     name, kind = folder.name, folder.name.partition("-")[0]
     job = _json(folder / "progress.json")
-    state, error = job.get("state"), job.get("error")
-    if state is None:
+    state, error = (value if isinstance(value, str) else None for value in (job.get("state"), job.get("error")))
+    if state not in get_args(State):
         state, error = ("done", None) if store.has_result(name) else ("interrupted", "It was never started: resume it.")
     if name in waiting:
         state = "queued"
@@ -92,6 +96,17 @@ def _json(path: Path) -> dict[str, Any]:
         found = read_json(path, dict)
         return found if isinstance(found, dict) else {}
     return {}
+
+
+def _require_no_old_worker(store: Store) -> None:
+    """UserError while a worker of version 0.1 runs: it would write into the folders that are taken over."""
+    pid = _json(store.home / "worker.json").get("pid")
+    with suppress(psutil.Error):
+        if isinstance(pid, int) and "prune_core" in " ".join(psutil.Process(pid).cmdline()):
+            raise UserError(
+                f"A worker of LayerScope 0.1 (process {pid}) still runs on {store.home}: close the old app, then start "
+                "LayerScope again."
+            )
 
 
 def _old_queue(store: Store) -> dict[str, float]:

@@ -99,6 +99,6 @@ def _with_state(store: Store, known: Entry, row: Row) -> Entry:
     if row["state"] == known.state == "done":  # most of thousands
         return known
     job = jobs.standing(store, row)
-    if job.state == "done" and known.state != "done":
+    if job.state == "done" and known.state != "done" and not store.has_result(known.id):
         return replace(known, state=DAMAGED, reason="Its result.json is missing: restore the file, or run it again.")
     return replace(known, state=job.state, reason=job.error or "")

@@ -39,7 +39,7 @@ CREATE TABLE jobs (
     cancel_asked REAL,
     withdrawn INTEGER NOT NULL DEFAULT 0,  -- cancelled since nobody waits for it any more
     pid INTEGER,                      -- the process that runs it, or ran it last: its id and its start,
-    started REAL,                     -- since ids are used again
+    started TEXT,                     -- since ids are used again
     subject TEXT NOT NULL DEFAULT '', -- which model and text it is about
     brief TEXT                        -- a copy of a small result as JSON, for lists
 );
@@ -61,7 +61,7 @@ CREATE INDEX runs_listed ON runs (place, made);
 CREATE TABLE worker (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     pid INTEGER,
-    started REAL,
+    started TEXT,
     port INTEGER,                     -- where it is woken
     spawned REAL NOT NULL DEFAULT 0   -- when somebody last set out to start one
 );

@@ -36,6 +36,7 @@ ON CONFLICT (id) DO UPDATE SET
     stage = '', done = 0, total = 0, unit = 'steps', eta_s = NULL, error = NULL, cancel_asked = NULL,
     withdrawn = 0
 """
+UNWITHDRAW = "UPDATE jobs SET withdrawn = 0, cancel_asked = NULL WHERE id = ? AND state = 'running' AND withdrawn = 1"
 AHEAD = """
 SELECT count(*) FROM jobs WHERE state = 'queued' AND (quick, -asked) > (?, -?) OR
     state = 'running' AND (pid, started) = (SELECT pid, started FROM worker)
@@ -69,10 +70,7 @@ def submit(store: Store, spec: Spec, run_id: str | None = None, asker: str = "")
     Starts the worker where none is, and wakes it. `asker`: who may withdraw the question again.
     """
     run_id = run_id or job_id(spec)
-    standing = status(store, run_id)
-    if standing is None or standing.state not in FINISHED:
-        database.write(store.home, "INSERT OR IGNORE INTO askers (job, asker) VALUES (?, ?)", (run_id, asker))
-    if _ask(store, spec, run_id, None, again=spec.answer == "anew"):
+    if _ask(store, spec, run_id, None, spec.answer == "anew", asker):
         port = spawning.ensure_worker(store.home)
         doorbell.ring(port)
     return run_id
@@ -83,25 +81,39 @@ def take(store: Store, spec: Spec, run_id: str, again: bool = False) -> bool:
 
     `again`: also where it is done.
     """
-    return _ask(store, spec, run_id, processes.this_process(), again)
+    return _ask(store, spec, run_id, processes.this_process(), again, "")
 
 
-def _ask(store: Store, spec: Spec, run_id: str, owner: Process | None, again: bool) -> bool:
+def _ask(store: Store, spec: Spec, run_id: str, owner: Process | None, again: bool, asker: str) -> bool:
     """Put the job's row in the queue, or, with an `owner`, into its hands. Whether anything was to be done."""
-    standing = status(store, run_id)
-    if standing is not None and _stays(standing.state, owner, again):
+    known = status(store, run_id)
+    if known is not None and _stays(known.state, owner, again) and _waits(store, run_id, asker, known):
         return False  # asked on every rerun of a page: without a write
-    store.save_spec(run_id, spec)
     with database.transaction(store.home) as rows:
         row = rows.execute("SELECT * FROM jobs WHERE id = ?", (run_id,)).fetchone()
-        if row is not None and _stays(_state(store, row), owner, again):
+        state = None if row is None else _state(store, row)
+        if state != "done" or again:
+            rows.execute("INSERT OR IGNORE INTO askers (job, asker) VALUES (?, ?)", (run_id, asker))
+        if state is not None and _stays(state, owner, again):
+            rows.execute(UNWITHDRAW, (run_id,))
             return False
+        if (store.home / "trash" / run_id).exists():
+            raise UserError(f"Run {run_id} is in the trash: restore it, then resume it.")
+        store.save_spec(run_id, spec)
         state, asked = "running" if owner else "queued", time.time()
         values = (run_id, spec.kind, state, int(spec.quick), asked, subject_of(spec), *(owner or (None, None)))
         rows.execute(ASK, values)
     if spec.kind == "run":
         run_lines.keep(store, run_id)
     return True
+
+
+def _waits(store: Store, run_id: str, asker: str, known: Job) -> bool:
+    """Whether it is written down that `asker` waits for the job, or there is nothing to wait for."""
+    if known.state == "done":
+        return True
+    found = database.read(store.home, "SELECT 1 FROM askers WHERE job = ? AND asker = ?", (run_id, asker))
+    return bool(found) and not known.withdrawn
 
 
 def _stays(state: str, owner: Process | None, again: bool) -> bool:
@@ -255,9 +267,14 @@ def tend(store: Store) -> None:
     for row in database.read(store.home, "SELECT * FROM jobs WHERE state = 'running'"):
         owner = Process(row["pid"], row["started"])
         overdue = row["cancel_asked"] is not None and time.time() - row["cancel_asked"] > GRACE_S
-        if overdue and owner == spawning.living_worker(store.home):
-            processes.kill(owner)
-            spawning.wait_for_the_end(owner)
+        if overdue:
+            with database.transaction(store.home) as rows:  # it may have moved on to another job meanwhile
+                still = rows.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'running'", (row["id"],)).fetchone()
+                stuck = still is not None and owner == spawning.living_worker(store.home)
+                if stuck:
+                    processes.kill(owner)
+            if stuck:
+                spawning.wait_for_the_end(owner)
         if not processes.is_alive(owner):
             bury(store, row)
     if waiting_ids(store):

@@ -161,7 +161,7 @@ def _sweep(folder: Path, *patterns: str) -> None:
 
 def _is_dead(leftover: Path) -> bool:
     """Whether no living process writes this unfinished file; its name ends with the writer's id."""
-    writer = re.fullmatch(r"\..+-(\d+)", leftover.name)
+    writer = re.fullmatch(r"\..+-[0-9a-f]{8}-(\d+)", leftover.name)
     if writer is None:
         return False
     try:

@@ -38,7 +38,7 @@ def empty(store: Store) -> int:
     """Destroy what is in the trash, for good; returns how many runs."""
     gone: list[Entry] = deleted(store)
     for one in gone:
-        shutil.rmtree(store.home / "trash" / one.id)
+        shutil.rmtree(store.home / "trash" / one.id, ignore_errors=True)  # it may be gone by half
         with database.transaction(store.home) as rows:
             rows.execute("DELETE FROM runs WHERE id = ?", (one.id,))
             rows.execute("DELETE FROM jobs WHERE id = ?", (one.id,))

@@ -32,12 +32,17 @@ Runner = Callable[[str, Spec, Progress], Result]  # (job id, spec, progress) -> 
 CLAIM = """
 UPDATE jobs SET state = 'running', pid = ?, started = ?
 WHERE id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY quick DESC, asked LIMIT 1) AND state = 'queued'
+    AND EXISTS (SELECT 1 FROM worker WHERE pid = ? AND started = ?)
 RETURNING id
 """
 TELL = """
 UPDATE jobs SET state = ?, stage = ?, done = ?, total = ?, unit = ?, eta_s = ?, error = ?, brief = coalesce(?, brief)
 WHERE id = ? AND state = 'running' AND pid = ? AND started = ?
 RETURNING cancel_asked
+"""
+END = """
+UPDATE jobs SET state = ?, error = ?, eta_s = NULL
+WHERE id = ? AND state = 'running' AND pid = ? AND started = ?
 """
 BECOME = "UPDATE worker SET pid = ?, started = ?, port = ?"
 LEAVE = """
@@ -75,8 +80,8 @@ class JobProgress:
     def finish(self, state: State, error: str | None = None, brief: str | None = None) -> None:
         """Write how the job ended."""
         self.job = replace(self.job, state=state, error=error, eta_s=None)
-        self._tell(brief)
-        database.write(self._store.home, "DELETE FROM askers WHERE job = ?", (self.job.id,))  # it is answered
+        if self._tell(brief):
+            database.write(self._store.home, "DELETE FROM askers WHERE job = ?", (self.job.id,))  # it is answered
         self._watch(self.job)
 
     def _write(self) -> None:
@@ -94,7 +99,11 @@ class JobProgress:
 
 def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None] = lambda job: None) -> Job | None:
     """Run one job that this process has claimed to its end; its final state is written, unless there is no room."""
-    spec = store.spec(run_id)
+    try:
+        spec = store.spec(run_id)
+    except UserError as error:  # a damaged file
+        _end(store, run_id, "failed", str(error))
+        return jobs.status(store, run_id)
     if spec is None:  # its folder was deleted while it waited
         database.write(store.home, "DELETE FROM jobs WHERE id = ?", (run_id,))
         return None
@@ -105,15 +114,13 @@ def execute(store: Store, run_id: str, run: Runner, watch: Callable[[Job], None]
         try:
             progress = JobProgress(store, job, watch)
         except Cancelled:  # before its first tick
-            _end(store, job, "cancelled")
+            _end(store, run_id, "cancelled")
             return jobs.status(store, run_id)
         job = _do(store, run_id, spec, run, progress)
-        if spec.kind == "run":
-            run_lines.keep(store, run_id)
     except DiskFull as full:  # not even the end can be written here; `jobs.status` tells it once this process is gone
         traceback.print_exc()
         job = replace(job, state="interrupted", error=str(full))
-        _end(store, job, "interrupted", str(full))
+        _end(store, run_id, "interrupted", str(full))
     return job
 
 
@@ -121,6 +128,8 @@ def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgres
     try:
         result = run(run_id, spec, progress)
         store.save_result(run_id, result)
+        if spec.kind == "run":
+            run_lines.keep(store, run_id)  # first, so that no list shows it as done without its figures
         progress.finish("done", brief=jobs.brief(result))
     except Cancelled:
         progress.finish("cancelled")
@@ -137,14 +146,17 @@ def _do(store: Store, run_id: str, spec: Spec, run: Runner, progress: JobProgres
     return progress.job
 
 
-def _end(store: Store, job: Job, state: State, error: str | None = None) -> None:
-    """Write the end of a job past its progress; where there is no room even for that, it is tried once more later."""
+def _end(store: Store, run_id: str, state: State, error: str | None = None) -> None:
+    """Write the end of a job past its progress. Where there is no room even for that, `_settle` does it later."""
     with suppress(DiskFull):
-        database.write(
-            store.home,
-            "UPDATE jobs SET state = ?, error = ?, eta_s = NULL WHERE id = ? AND state = 'running'",
-            (state, error, job.id),
-        )
+        database.write(store.home, END, (state, error, run_id, *processes.this_process()))
+
+
+def _settle(store: Store, me: Process) -> None:
+    """An idle worker runs nothing: what is still written as run by it ended when the disk was full."""
+    mine = "SELECT id FROM jobs WHERE state = 'running' AND pid = ? AND started = ?"
+    for row in database.read(store.home, mine, me):
+        _end(store, row["id"], "interrupted", str(DiskFull(store.folder(row["id"]))))
 
 
 # --- the worker process -----------------------------------------------------------------------------------------------
@@ -165,15 +177,18 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
         jobs.tend(store)
         runner = cache(make_runner)
         while True:
-            claimed = database.write(store.home, CLAIM, me)
+            claimed = database.write(store.home, CLAIM, (*me, *me))
             if claimed:
                 execute(store, claimed[0]["id"], lambda run_id, spec, progress: runner()(run_id, spec, progress))
                 _rotate_log(store)
-            elif parent is not None and (above is None or not processes.is_alive(above)):
-                if database.write(store.home, LEAVE, me):  # not while a job was queued this very moment
-                    return
-            else:
-                bell.wait(LOOK_EVERY_S)
+                continue
+            _settle(store, me)
+            if spawning.living_worker(store.home) != me:  # the database was lost, and another took over
+                return
+            alone = parent is not None and (above is None or not processes.is_alive(above))
+            if alone and database.write(store.home, LEAVE, me):  # not while a job was queued this very moment
+                return
+            bell.wait(LOOK_EVERY_S)
 
 
 def _become(store: Store, me: Process, port: int) -> bool:
@@ -197,7 +212,7 @@ def _rotate_log(store: Store) -> None:
     """Go on in a new log where the old one has grown large; only where this process writes into it."""
     log = store.home / spawning.LOG
     with suppress(OSError):
-        if os.path.sameopenfile(sys.stdout.fileno(), os.open(log, os.O_RDONLY)) and spawning.rotate_log(store.home):
+        if os.path.samestat(os.fstat(sys.stdout.fileno()), os.stat(log)) and spawning.rotate_log(store.home):
             with open(log, "ab") as new:
                 os.dup2(new.fileno(), 1)
                 os.dup2(new.fileno(), 2)

@@ -111,3 +111,20 @@ def test_trust_is_of_a_folder_and_what_lies_in_it_and_the_demos_own(tmp_path, mo
     assert is_trusted(demo.TASKS) and not any(map(is_trusted, (tmp_path, inside, beside)))
     monkeypatch.setenv(TRUST, os.pathsep.join(("/nowhere", str(tmp_path / "mine"))))
     assert [is_trusted(folder) for folder in (inside.parent, inside, beside, tmp_path)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "group: other\ntask: [{group: inner, task: [looks_harmless]}]",
+        "group: other\ntask: [{group: middle}]",
+        "group: other\ntask: [{task: letters_again, include: letters.yaml, metric_list: [{metric: ./evil.py}]}]",
+        "include: letters.yaml\ntask: other\nmetric_list: [{metric: acc, hf_evaluate: true}]",
+    ],
+)
+def test_code_is_found_however_deep_it_stands(hostile, how):
+    (hostile / "middle.yaml").write_text("group: middle\ntask: [looks_harmless]\n")
+    (hostile / "other.yaml").write_text(how + "\n")
+    with pytest.raises(UserError, match="would run its own code"):
+        run_tasks(tiny_model("llama"), tiny_tokenizer(), Evaluation(tasks=("other",), task_folder=str(hostile)))
+    assert not (hostile / "ran").exists()

@@ -181,10 +181,10 @@ def test_a_stuck_job_is_killed_after_the_grace(store, slow_worker, monkeypatch):
 def test_nobody_kills_a_process_that_took_over_the_id(store, monkeypatch):
     bystander = subprocess.Popen(["sleep", "60"])
     its = processes.process(bystander.pid)
-    database.write(store.home, worker.BECOME, (its.pid, its.started - 100, 0))  # the worker had this id before it
+    database.write(store.home, worker.BECOME, (its.pid, "another start", 0))  # the worker had this id before it
     assert jobs.worker_pid(store) is None
     jobs.stop_worker(store)
-    processes.kill(Process(its.pid, its.started - 100))
+    processes.kill(Process(its.pid, "another start"))
     assert bystander.poll() is None and processes.is_alive(its)
     processes.kill(its)
     assert bystander.wait(5) == -signal.SIGKILL and not processes.is_alive(its)

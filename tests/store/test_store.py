@@ -99,9 +99,9 @@ def test_clean_removes_only_what_dead_processes_left(store):
     store.part("run-x", "kept", str, lambda: "kept")
     ended = subprocess.Popen(["true"])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie: it has ended, but holds its id
-    (store.folder("run-x") / f".checkpoint.unfinished-{ended.pid}").mkdir()
-    (store.folder("run-x") / "parts" / f".donor.json-12ab-{ended.pid}").write_text("{")
-    live = store.folder("run-x") / f".result.json-12ab-{os.getpid()}"
+    (store.folder("run-x") / f".checkpoint-0123abcd-{ended.pid}").mkdir()
+    (store.folder("run-x") / "parts" / f".donor.json-0123abcd-{ended.pid}").write_text("{")
+    live = store.folder("run-x") / f".result.json-0123abcd-{os.getpid()}"
     live.write_text("{")
     store.clean("run-x")
     assert [path for path in store.folder("run-x").rglob(".*")] == [live]
@@ -114,7 +114,7 @@ def test_a_copy_never_overwrites(store, tmp_path):
     source.mkdir()
     (source / "config.json").write_text("{}")
     assert (copy_folder(source, str(tmp_path / "copy")) / "config.json").read_text() == "{}"
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         copy_folder(source, str(tmp_path / "copy"))
 
 
