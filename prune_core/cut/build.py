@@ -8,7 +8,6 @@ through by comparing every kept layer's settings before and after.
 import copy
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -17,8 +16,9 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from prune_core.cut import config_fields as fields
 from prune_core.cut import edits, parts, same_layers
+from prune_core.cut.config_fields import rewritten_config
 from prune_core.model.stack import find_stack
-from prune_core.model.transformers_parts import copy_load_choices, no_init_weights
+from prune_core.model.transformers_parts import no_init_weights
 from prune_core.schema.errors import UserError
 from prune_core.schema.plan import Plan
 
@@ -53,74 +53,6 @@ def _check_plan(text: PretrainedConfig, plan: Plan, fitted: edits.Fitted) -> Non
 
 
 # --- config -----------------------------------------------------------------------------------------------------------
-
-
-def rewritten_config(config: PretrainedConfig, plan: Plan) -> PretrainedConfig:
-    """A new config for the kept layers, as it will be read back from the saved checkpoint; `config` is not changed.
-
-    In models with a nested `text_config`, that part is rewritten.
-    """
-    text = config.get_text_config(decoder=True)
-    data = config.to_dict()
-    _cut_fields(data if text is config else _part_of(config, text, data), text, plan)
-    new = type(config).from_dict(data)
-    new.name_or_path = config.name_or_path
-    copy_load_choices(config, new)
-    return new
-
-
-def _part_of(config: PretrainedConfig, text: PretrainedConfig, data: dict[str, Any]) -> dict[str, Any]:
-    """The part of `data` that holds the text model's config."""
-    return next(data[name] for name in config.sub_configs if getattr(config, name, None) is text)
-
-
-def _cut_fields(data: dict[str, Any], text: PretrainedConfig, plan: Plan) -> None:
-    kept, layers = plan.kept, plan.num_layers
-    new_number = {old: new for new, old in enumerate(kept)}
-    _make_step_explicit(data, layers)
-    for name in {*fields.LAYER_COUNTS, text.attribute_map.get("num_hidden_layers", "num_hidden_layers")} & set(data):
-        data[name] = len(kept)
-    for name in _lists(data, fields.ONE_PER_LAYER):
-        if len(data[name]) == layers:
-            data[name] = [data[name][old] for old in kept]
-    for name in _lists(data, fields.LAYER_NUMBERS):
-        data[name] = [new_number[old] for old in data[name] if old in new_number]
-    for name in _lists(data, fields.LAYER_NUMBERS_FROM_1):
-        data[name] = [new_number[old - 1] + 1 for old in data[name] if old - 1 in new_number]
-    for name in fields.BY_LAYER_NUMBER:
-        if data.get(name):
-            data[name] = {str(new_number[int(k)]): v for k, v in data[name].items() if int(k) in new_number}
-    for name in fields.FIRST_LAYERS:
-        if isinstance(data.get(name), int) and data[name] < layers:
-            data[name] = sum(old < data[name] for old in kept)
-    _cut_expert_range(data, kept)
-    _cut_attention_types(data)
-
-
-def _lists(data: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    return [name for name in names if isinstance(data.get(name), (list, tuple))]
-
-
-def _make_step_explicit(data: dict[str, Any], layers: int) -> None:
-    """`decoder_sparse_step` n > 1 (experts in every n-th layer) becomes a list of the layers without experts."""
-    step = data.get("decoder_sparse_step")
-    if isinstance(step, int) and step > 1:
-        dense = {layer for layer in range(layers) if (layer + 1) % step} | set(data.get("mlp_only_layers") or [])
-        data["decoder_sparse_step"], data["mlp_only_layers"] = 1, sorted(dense)
-
-
-def _cut_expert_range(data: dict[str, Any], kept: tuple[int, ...]) -> None:
-    """Experts in layers `moe_layer_start_index` to `moe_layer_end_index`, inclusive (ERNIE 4.5)."""
-    if isinstance(data.get("moe_layer_start_index"), int) and isinstance(data.get("moe_layer_end_index"), int):
-        first, last = data["moe_layer_start_index"], data["moe_layer_end_index"]
-        data["moe_layer_start_index"] = sum(old < first for old in kept)
-        data["moe_layer_end_index"] = sum(old <= last for old in kept) - 1
-
-
-def _cut_attention_types(data: dict[str, Any]) -> None:
-    """GPT-Neo stores its attention types a second time, as [[pattern, repeats]]; `attention_layers` is already cut."""
-    if data.get("attention_types") and data.get("attention_layers"):
-        data["attention_types"] = [[list(data["attention_layers"]), 1]]
 
 
 # --- model ------------------------------------------------------------------------------------------------------------

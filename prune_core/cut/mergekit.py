@@ -12,7 +12,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 
 from prune_core.cut import config_fields
-from prune_core.cut.build import rewritten_config
+from prune_core.cut.config_fields import rewritten_config
 from prune_core.schema import demo
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import ModelRef

@@ -6,7 +6,7 @@ import torch
 
 from prune_core.data.batches import Batch, padded
 from prune_core.data.documents import calibration_documents, heldout_documents, load_documents
-from prune_core.data.sequences import Draw, draw
+from prune_core.data.layouts import Draw, draw
 from prune_core.data.special_tokens import spelled
 from prune_core.schema.drawn import Drawn
 from prune_core.schema.inputs import Calibration

@@ -1,4 +1,7 @@
-"""Documents joined into one stream of tokens, read and tokenised from its start only as far as is needed."""
+"""Packed text: documents joined into one stream of tokens, and the stream cut into pieces of equal length.
+
+It is read and tokenised from its start only as far as is needed.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -62,6 +65,11 @@ class Stream:
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+
+
+def pieces(ids: list[int], payload: int, places: list[int], begins: list[int]) -> list[list[int]]:
+    """The pieces at `places` of a stream that is cut every `payload` tokens, each after the marks `begins`."""
+    return [begins + ids[place * payload : (place + 1) * payload] for place in places]
 
 
 def open_stream(calibration: Calibration, tokenizer: Any, found: Marks, opened: Callable[[], Documents]) -> Stream:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prune_core.schema.errors import UserError
-from prune_core.store.files import DiskFull
+from prune_core.store.disk_full import DiskFull
 
 NAME = "layerscope.db"
 NEW, VERSION = 1, 2

@@ -4,7 +4,6 @@ A file or folder is written beside its place and renamed into it, so a reader or
 then its name is .<name>-<token>-<process id>, so that what a dead process left can be told from what a live one writes.
 """
 
-import errno
 import json
 import os
 import secrets
@@ -14,28 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.paths import given_path, is_file, is_folder
-
-
-class DiskFull(UserError):
-    """There was no room to write. What was finished before is kept."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"The disk is full: {path} could not be written. Free some space, then start or resume this; what was "
-            "finished before is kept."
-        )
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether `error` says that there is no room left. safetensors tells it in words alone."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return isinstance(error, SafetensorError) and "os error 28" in str(error)
+from prune_core.store.disk_full import DiskFull, is_disk_full
 
 
 @contextmanager

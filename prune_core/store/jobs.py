@@ -18,7 +18,7 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.fingerprint import fingerprint
 from prune_core.schema.job import Job, Result, Spec
 from prune_core.schema.reports import Preview
-from prune_core.store import database, doorbell, processes, run_lines, spawning
+from prune_core.store import database, doorbell, processes, queue, run_lines, spawning
 from prune_core.store.processes import Process
 from prune_core.store.store import Store
 
@@ -37,10 +37,6 @@ ON CONFLICT (id) DO UPDATE SET
     withdrawn = 0
 """
 UNWITHDRAW = "UPDATE jobs SET withdrawn = 0, cancel_asked = NULL WHERE id = ? AND state = 'running' AND withdrawn = 1"
-AHEAD = """
-SELECT count(*) FROM jobs WHERE state = 'queued' AND (quick, -asked) > (?, -?) OR
-    state = 'running' AND (pid, started) = (SELECT pid, started FROM worker)
-"""
 
 
 def job_id(spec: Spec) -> str:
@@ -156,7 +152,7 @@ def standing(store: Store, row: Row) -> Job:
         withdrawn=bool(row["withdrawn"]),
     )
     if job.state == "queued":
-        ahead = database.read(store.home, AHEAD, (row["quick"], row["asked"]))[0][0]
+        ahead = queue.ahead(store.home, row)
         return replace(job, ahead=ahead)
     state = _state(store, row)
     if state != job.state:
@@ -219,8 +215,7 @@ def follow(store: Store, run_id: str, watch: Callable[[Job], None]) -> Job:
 
 def waiting_ids(store: Store) -> list[str]:
     """The ids of the jobs that wait, next first."""
-    query = "SELECT id FROM jobs WHERE state = 'queued' ORDER BY quick DESC, asked"
-    return [row["id"] for row in database.read(store.home, query)]
+    return queue.waiting(store.home)
 
 
 def ids(store: Store, kind: str, about: str | None = None) -> list[str]:

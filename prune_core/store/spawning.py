@@ -12,7 +12,7 @@ import psutil
 
 from prune_core.schema.errors import UserError
 from prune_core.store import database, processes
-from prune_core.store.files import DiskFull
+from prune_core.store.disk_full import DiskFull
 from prune_core.store.processes import Process
 
 LOG = "worker.log"

@@ -27,7 +27,8 @@ from safetensors.numpy import load_file, save_file
 from prune_core.schema import serial
 from prune_core.schema.errors import UserError
 from prune_core.schema.job import Result, Spec
-from prune_core.store.files import DiskFull, read_json, whole, write_text
+from prune_core.store.disk_full import DiskFull
+from prune_core.store.files import read_json, whole, write_text
 
 T = TypeVar("T")
 PARTIAL = "partial.safetensors"

@@ -17,9 +17,9 @@ import psutil
 from prune_core.schema.errors import Cancelled, UserError
 from prune_core.schema.job import Job, Result, Spec, State
 from prune_core.schema.progress import Progress
-from prune_core.store import adopt, database, jobs, processes, run_lines, spawning
+from prune_core.store import adopt, database, jobs, processes, queue, run_lines, spawning
+from prune_core.store.disk_full import DiskFull, is_disk_full
 from prune_core.store.doorbell import Doorbell
-from prune_core.store.files import DiskFull, is_disk_full
 from prune_core.store.processes import Process
 from prune_core.store.store import Store
 
@@ -29,12 +29,6 @@ LOOK_EVERY_S = 1.0
 WRITE_EVERY_S = 0.1
 Runner = Callable[[str, Spec, Progress], Result]  # (job id, spec, progress) -> result
 
-CLAIM = """
-UPDATE jobs SET state = 'running', pid = ?, started = ?
-WHERE id = (SELECT id FROM jobs WHERE state = 'queued' ORDER BY quick DESC, asked LIMIT 1) AND state = 'queued'
-    AND EXISTS (SELECT 1 FROM worker WHERE pid = ? AND started = ?)
-RETURNING id
-"""
 TELL = """
 UPDATE jobs SET state = ?, stage = ?, done = ?, total = ?, unit = ?, eta_s = ?, error = ?, brief = coalesce(?, brief)
 WHERE id = ? AND state = 'running' AND pid = ? AND started = ?
@@ -177,9 +171,9 @@ def serve(store: Store, make_runner: Callable[[], Runner], parent: int | None = 
         jobs.tend(store)
         runner = cache(make_runner)
         while True:
-            claimed = database.write(store.home, CLAIM, (*me, *me))
-            if claimed:
-                execute(store, claimed[0]["id"], lambda run_id, spec, progress: runner()(run_id, spec, progress))
+            claimed = queue.claim(store.home, me)
+            if claimed is not None:
+                execute(store, claimed, lambda run_id, spec, progress: runner()(run_id, spec, progress))
                 _rotate_log(store)
                 continue
             _settle(store, me)

@@ -11,7 +11,7 @@ import pytest
 from prune_core.data.calibration import what_is_drawn
 from prune_core.data.conversations import open_conversations
 from prune_core.data.documents import load_documents
-from prune_core.data.sequences import draw
+from prune_core.data.layouts import draw
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import Calibration
 from tests.fixtures.tiny import tiny_tokenizer

@@ -16,7 +16,7 @@ from tokenizers import processors
 from prune_core.data import packing, rows
 from prune_core.data.batches import sequences
 from prune_core.data.calibration import calibration_batches, what_is_drawn
-from prune_core.data.sequences import draw
+from prune_core.data.layouts import draw
 from prune_core.data.special_tokens import marks
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import Calibration
@@ -217,7 +217,7 @@ def test_spans_of_a_dataset_pass_over_short_rows_and_stop_somewhere(tmp_path: Pa
     pandas.DataFrame({"text": ["short"] * 50 + ["long enough for a span"]}).to_parquet(folder / "train.parquet")
     asked = Calibration(str(folder), seq_len=12, layout="spans")
     assert len(draw(asked, BARE).sequences) == 1
-    monkeypatch.setattr("prune_core.data.sequences.SPAN_ROWS", 50)
+    monkeypatch.setattr("prune_core.data.layouts.SPAN_ROWS", 50)
     with pytest.raises(UserError, match="No document"):
         draw(asked, BARE)
 

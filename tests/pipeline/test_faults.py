@@ -23,7 +23,7 @@ from prune_core.schema.reports import Metric
 from prune_core.schema.run import RunSpec
 from prune_core.schema.serial import dumps
 from prune_core.store import catalogue, jobs
-from prune_core.store.files import DiskFull
+from prune_core.store.disk_full import DiskFull
 from prune_core.store.store import Store
 from tests.fixtures.small_run import lasting, run_here, small_spec
 

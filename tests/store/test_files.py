@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from prune_core.store.files import DiskFull, whole, whole_folder
+from prune_core.store.disk_full import DiskFull
+from prune_core.store.files import whole, whole_folder
 
 
 @pytest.mark.parametrize("write", [whole, whole_folder])

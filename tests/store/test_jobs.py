@@ -19,7 +19,7 @@ from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.plan import Plan, drop_plan
 from prune_core.schema.reports import Preview
 from prune_core.store import database, jobs, processes, spawning, worker
-from prune_core.store.files import DiskFull
+from prune_core.store.disk_full import DiskFull
 from prune_core.store.processes import Process
 from prune_core.store.store import Store
 

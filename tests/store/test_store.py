@@ -15,7 +15,8 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import Calibration, ModelRef
 from prune_core.schema.job import Job
 from prune_core.schema.measures import LayerStats
-from prune_core.store.files import DiskFull, copy_folder, write_text
+from prune_core.store.disk_full import DiskFull
+from prune_core.store.files import copy_folder, write_text
 from prune_core.store.store import PARTIAL
 
 

@@ -14,7 +14,7 @@ from prune_core.schema.run import RunSpec
 from prune_core.schema.serial import dumps
 from prune_core.store import catalogue, jobs, run_lines, spawning, trash
 from prune_core.store.catalogue import About
-from prune_core.store.files import DiskFull
+from prune_core.store.disk_full import DiskFull
 from prune_core.store.store import Store
 from tests.fixtures.stored import keep_run, mark, result, run_spec
 

@@ -10,7 +10,7 @@ import numpy as np
 from prune_core.data import documents
 from prune_core.data.conversations import open_conversations
 from prune_core.data.documents import Documents, calibration_source, empty, open_documents
-from prune_core.data.packing import open_stream
+from prune_core.data.packing import open_stream, pieces
 from prune_core.data.special_tokens import Marks, marks
 from prune_core.schema.errors import UserError
 from prune_core.schema.inputs import Calibration
@@ -118,8 +118,7 @@ def _packed(calibration: Calibration, tokenizer: Any, found: Marks) -> tuple[lis
             "give more text, fewer tokens each, or one text a sequence."
         )
     _, order = _order(calibration, count)
-    starts = order[: calibration.samples] * payload
-    sequences = [found.begins + ids[start : start + payload] for start in starts.tolist()]
+    sequences = pieces(ids, payload, order[: calibration.samples].tolist(), found.begins)
     return sequences, f"{counted(count, 'piece')} of {part}, {stream.joined}"
 
 
