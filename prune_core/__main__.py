@@ -3,13 +3,34 @@
 Uses the same pipeline and store as the app, so whatever you run here shows up there.
 """
 
+from typing import Annotated
+
 import typer
 
+from prune_core import __version__
 from prune_core.cli import choosing, comparing, keeping, looking, running, serving
 from prune_core.cli.recipe import recipe
 from prune_core.schema.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and end, for --version."""
+    if asked:
+        print(f"LayerScope {__version__}")
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """The options that come before a command."""
+
+
+app.callback(help=__doc__)(options)
 app.command("app")(serving.serve_app)
 app.command()(looking.inspect)
 app.command("measure")(looking.measure_layers)

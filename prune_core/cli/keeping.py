@@ -28,7 +28,10 @@ States = Annotated[list[str] | None, typer.Option("--state", help="Only runs in 
 def runs(context: typer.Context, text: Text = "", tag: Tags = None, state: States = None) -> None:
     """List the runs, newest first; `runs COMMAND` manages them."""
     if context.invoked_subcommand is None:
-        there = catalogue.entries(open_store())
+        store = open_store()
+        there = catalogue.entries(store)
+        if not there:
+            print(f"No runs in {store.home} yet: write a recipe with `layerscope recipe`, then `layerscope run` it.")
         run_tables.show_runs(catalogue.matching(there, text, tuple(tag or ()), states=tuple(state or ())))
 
 

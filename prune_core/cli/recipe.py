@@ -28,7 +28,7 @@ SPEED = SpeedSettings()
 @takes_a_text
 def recipe(
     text: Calibration,
-    out: Annotated[Path, typer.Argument(help="Where to write the recipe.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the recipe, for example cut.json.")],
     layers: Layers = "",
     replace: Replaced = "",
     by: By = "linear",

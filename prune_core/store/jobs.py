@@ -173,10 +173,9 @@ def _death(store: Store, row: Row) -> str:
     how = spawning.how_it_ended(row["pid"])
     if how == "killed":
         return "The worker process was killed (signal 9), often because memory ran out: resume or start the job again."
-    return (
-        f"The process {how} while this job ran: resume or start it again, and see worker.log in {store.home} "
-        "if it repeats."
-    )
+    log = store.home / spawning.LOG
+    where = f", and see {log} if it repeats" if log.exists() else ""  # the command line works without a worker
+    return f"The process {how} while this job ran: resume or start it again{where}."
 
 
 def result(store: Store, spec: Spec) -> Result | None:

@@ -16,7 +16,7 @@ from prune_core.schema.drop_map import DropMap
 from prune_core.schema.errors import UserError
 from prune_core.schema.measures import LayerStats, measure
 from prune_core.schema.plan import Plan
-from prune_core.schema.wording import counted, seconds_in_words
+from prune_core.schema.wording import counted, seconds_in_words, sequence_noun
 from prune_core.store import jobs
 
 TITLE = "Measuring the cost of dropping each block"
@@ -54,7 +54,7 @@ def damage_view(stats: LayerStats, name: str, plan: Plan, adds: bool) -> None:
 
 
 def _show(stats: LayerStats, drops: DropMap, name: str, plan: Plan, adds: bool, grows: bool) -> None:
-    planned = counted(drops.planned, "calibration text")
+    planned = counted(drops.planned, sequence_noun(session.workspace().calibration))
     st.caption(
         f"Loss and KL on {int(drops.tokens.sum()):,} tokens of {drops.sequences} of {planned}, "
         f"in {seconds_in_words(drops.seconds)}. The uncut model's loss is {drops.donor_loss:.3f} nats per token."

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages._ui.state import session
 from prune_core.schema.measures import LayerStats, Measure, Tokens, families, measure, over_tokens
-from prune_core.schema.wording import counted
+from prune_core.schema.wording import counted, sequence_noun
 
 LABELS: dict[Tokens, str] = {"without": "without massive ones", "all": "all", "unit": "all, states scaled to norm 1"}
 HELP = (
@@ -37,7 +37,7 @@ def measure_control(stats: LayerStats) -> Measure:
 
 def measured_on(stats: LayerStats, what: Measure) -> str:
     """ "Measured on 1,505 tokens of 24 texts, without 31 massive ones."."""
-    texts = counted(stats.sequences, "text")
+    texts = counted(stats.sequences, sequence_noun(session.workspace().calibration))
     if what.name == "angular_last":
         return f"Measured on the last tokens of {texts}."
     if what.tokens != "without" or stats.norms is None:
