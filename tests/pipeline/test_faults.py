@@ -71,6 +71,7 @@ def in_a_child(work: Callable[[], object]) -> int:
     """Do `work` in a forked process, where torch is there already; its process id."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests themselves run under nohup
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
