@@ -11,7 +11,7 @@ from prune_core.schema.errors import UserError
 from prune_core.schema.key_figures import KEYS
 from prune_core.schema.reports import Metric
 from prune_core.schema.run import RunResult
-from prune_core.schema.wording import metric_in_words
+from prune_core.schema.wording import counted, metric_in_words
 from prune_core.store.catalogue import Entry
 
 FEWEST, MOST = 2, 8
@@ -64,7 +64,7 @@ def beside(runs: Sequence[Named]) -> Table:
 def check_count(count: int) -> None:
     """Raise UserError where so many runs cannot be compared."""
     if not FEWEST <= count <= MOST:
-        raise UserError(f"{count} runs are selected for comparison: select {FEWEST} to {MOST}.")
+        raise UserError(f"{counted(count, 'run')} selected for comparison: select {FEWEST} to {MOST}.")
 
 
 def marked(row: Row, column: int) -> str:

@@ -51,8 +51,8 @@ def test_a_plan_shows_the_steps_that_were_taken_and_counts_the_others(capsys: Pr
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == [*method_named("sleb").score.split(), "plan", "note"]
     assert [line.split()[0] for line in lines[:2]] == ["3.2500", "3.7500"] and "best of 7" in lines[1]
-    assert lines[2].startswith("2 of 3 plans taken") and "drop layers 2, 5 (2 of 8)" in lines[3]
-    assert lines[4] == "15 plans measured, 1 known before, 1 min 35 s"
+    assert lines[2].startswith("2 of 3 plans accepted") and "drop layers 2, 5 (2 of 8)" in lines[3]
+    assert lines[4] == "15 plans measured, 1 already known, 1 min 35 s"
 
 
 def test_runs_are_a_line_each_with_their_figures_and_numbers(tmp_path: Path, capsys: Printed) -> None:

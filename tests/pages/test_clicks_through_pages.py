@@ -33,7 +33,7 @@ def test_the_choice_survives_a_new_session_and_undo_takes_it_back():
 @pytest.mark.usefixtures("store")
 def test_clicks_add_up_when_asked_to_and_a_second_click_takes_out():
     app = page("redundancy")
-    app.segmented_control(key="click").set_value("adds to the choice").run()
+    app.segmented_control(key="click").set_value("adds to the selection").run()
     gesture(app, 9, 13)
     gesture(app, 2, 3)
     assert "Drop layers 2, 9 to 12 (5 of 16)" in words(app)

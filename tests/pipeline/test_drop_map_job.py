@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from prune_core.__main__ import app
 from prune_core.measure import drop_map
 from prune_core.model.load import load
+from prune_core.pipeline import planning
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.planning import map_drops
 from prune_core.pipeline.residents import Resident
@@ -65,7 +66,7 @@ def test_the_same_numbers_as_in_one_piece(spec, tmp_path):
     store, resident = open_store(tmp_path / "home"), Resident(load(spec.model))
     store.save_spec("dropmap-x", spec)
     result = map_drops(store, "dropmap-x", resident, spec, Silent())
-    again = drop_map.measure_drops(resident.loaded.model, resident.remember(("batches", spec.calibration), lambda: []))
+    again = drop_map.measure_drops(resident.loaded.model, planning.calibrated(resident, spec.calibration))
     np.testing.assert_array_equal(again.kl, result.kl)
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from pages._ui.shared.theme import FONT, SMALL_PX, TEXT_PX, Palette
 
 MARGIN = {"l": 64, "r": 16, "t": 12, "b": 52}
-MAP_MARGIN = {"l": 54, "r": 88, "t": 30, "b": 50}
+MAP_MARGIN = {"l": 54, "r": 100, "t": 30, "b": 50}
 """Pixels around the map's square; the component fits the square to its column and keeps these."""
 
 

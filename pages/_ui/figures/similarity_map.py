@@ -39,7 +39,7 @@ def similarity_map(stats: LayerStats, name: str, palette: Palette = LIGHT, full:
     states = values.shape[0]
     ticks = list(range(0, states, tick_step(states)))
     axis: dict[str, Any] = dict(range=[-0.5, states - 0.5], tickvals=ticks, constrain="domain", **_AXIS)
-    frame(figure, palette, margin=MAP_MARGIN, width=640, height=MAP_MARGIN["t"] + MAP_MARGIN["b"] + 486)
+    frame(figure, palette, margin=MAP_MARGIN, width=652, height=MAP_MARGIN["t"] + MAP_MARGIN["b"] + 486)
     figure.update_xaxes(title=dict(text="to state j", standoff=8), **axis)
     figure.update_yaxes(title=dict(text="from state i", standoff=8), **{**axis, "range": [states - 0.5, -0.5]})
     figure.update_layout(dragmode="select", uirevision=states, hovermode="closest")

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from pages._ui import figures
-from pages._ui.figures.similarity_map import fitted, outline
+from pages._ui.figures.similarity_map import outline
 from pages._ui.shared.theme import DARK
 from prune_core.schema.plan import Block
 from tests.pages.synthetic import synthetic
@@ -48,15 +48,6 @@ def test_axes_are_alike_with_state_0_at_the_top_left(states: int) -> None:
     assert len(layout.xaxis.tickvals) <= 18
     assert layout.xaxis.range == (-0.5, states - 0.5)
     assert layout.yaxis.range == (states - 0.5, -0.5)
-
-
-def test_fit_narrows_the_scale_to_the_values() -> None:
-    low, high = fitted(STATS.values["cosine"])
-    off = STATS.values["cosine"][~np.eye(17, dtype=bool)]
-    assert low <= off.min() < low + 0.05
-    assert high - 0.05 < off.max() <= high
-    assert figures.similarity_map(STATS, "cosine", fit=True).data[0].zmin == low
-    assert fitted(np.ones((4, 4))) == (1.0, 1.05)
 
 
 def test_the_outline_goes_round_the_cells_in_straight_runs() -> None:
