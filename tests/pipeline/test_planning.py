@@ -11,10 +11,12 @@ from prune_core.methods import METHODS, Method, method_named
 from prune_core.methods.laco import LaCo
 from prune_core.pipeline.house import open_store
 from prune_core.pipeline.runner import runner
-from prune_core.pipeline.specs import PlanResult, PlanSpec
+from prune_core.pipeline.specs import PlanResult, PlanSpec, PreviewSpec
 from prune_core.schema.errors import Cancelled
 from prune_core.schema.inputs import Calibration, ModelRef
+from prune_core.schema.plan import drop_plan
 from prune_core.schema.progress import Silent
+from prune_core.schema.reports import Preview
 from prune_core.store import jobs, worker
 from prune_core.store.store import Store
 from tests.fixtures.tiny import tiny_model, tiny_tokenizer
@@ -122,3 +124,30 @@ def test_on_the_command_line(spec, tmp_path, monkeypatch):
     assert "preset Llama-2-7B (paper): span=4" in listed.output
     wrong = CliRunner().invoke(app, ["plan", "--method", "magic", "--budget", "1", *given])
     assert "There is no method 'magic'" in str(wrong.exception)
+
+
+def test_an_edited_text_is_another_text_to_a_model_that_is_loaded(spec, tmp_path):
+    """The worker keeps token batches and states with the model; they are of the file's content, not of its name."""
+    text = tmp_path / "text.jsonl"
+    calibration = Calibration(str(text), samples=12, seq_len=32)
+    store, plan = open_store(tmp_path / "home"), drop_plan(LAYERS, (3,))
+    resident = runner(store)
+
+    def loss() -> float:
+        asked = PreviewSpec(spec.model, calibration, plan)
+        job_id = jobs.job_id(asked)
+        assert jobs.take(store, asked, job_id)
+        job = worker.execute(store, job_id, resident)
+        assert job is not None and job.state == "done", job
+        seen = store.result(job_id)
+        assert isinstance(seen, Preview)
+        return seen.loss
+
+    text.write_text("".join(f'{{"text": "text number {n}"}}\n' for n in range(12)))
+    first = loss()
+    text.write_text("".join(f'{{"text": "{"zq" * (n + 2)}"}}\n' for n in range(12)))
+    second = loss()
+    assert second != first
+    resident = runner(open_store(tmp_path / "fresh"))
+    store = open_store(tmp_path / "fresh")
+    assert loss() == pytest.approx(second, abs=1e-6)

@@ -362,3 +362,38 @@ def test_a_running_question_that_is_withdrawn_makes_room_for_the_next(store):
     job = jobs.status(store, first)
     assert job is not None and job.withdrawn
     assert database.read(store.home, "SELECT count(*) FROM askers")[0][0] == 0
+
+
+def test_what_could_not_be_written_on_a_full_disk_is_written_by_the_idle_worker(store):
+    me = processes.this_process()
+    assert jobs.take(store, spec(), "preview-x")
+    worker._settle(store, me)
+    job = jobs.status(store, "preview-x")
+    assert job is not None and job.state == "interrupted" and "The disk is full" in (job.error or "")
+
+
+def test_one_who_joins_a_withdrawn_question_is_answered(store, no_worker):
+    asked = jobs.submit(store, spec(), asker="one")
+    jobs.withdraw(store, asked, "one")
+    for asker in ("other", "third"):
+        jobs.submit(store, spec(), asker=asker)
+    jobs.withdraw(store, asked, "third")
+    assert jobs.waiting_ids(store) == [asked]
+
+
+def test_a_job_of_the_command_line_is_not_withdrawn_by_a_page(store):
+    assert jobs.take(store, spec(), jobs.job_id(spec()))
+    jobs.submit(store, spec(), asker="page")
+    jobs.withdraw(store, jobs.job_id(spec()), "page")
+    assert row(store, jobs.job_id(spec()))["cancel_asked"] is None
+
+
+@pytest.mark.usefixtures("slow_worker")
+def test_a_damaged_spec_fails_its_job_and_not_the_worker(store):
+    first = jobs.submit(store, spec(ticks=30))
+    second = jobs.submit(store, spec(ticks=2))
+    (store.folder(second) / "spec.json").write_text("{")
+    assert jobs.wait(store, first, 10).state == "done"
+    damaged = jobs.wait(store, second, 10)
+    assert damaged.state == "failed" and "is not valid JSON" in (damaged.error or "")
+    assert jobs.wait(store, jobs.submit(store, spec(ticks=1)), 10).state == "done"
