@@ -123,7 +123,7 @@ def test_the_drop_map_is_measured_and_a_click_on_it_chooses(app: App) -> None:
         says(tab, "What dropping each block really costs")
         settle(tab)
         press(tab, "Measure the cost of dropping each block")
-        says(tab, re.compile(r"of 4 of 4 calibration texts"))
+        says(tab, re.compile(r"of 4 of 4 texts"))
         settle(tab)
         maps = tab.locator(".ls-map[data-drawn]")
         expect(maps).to_have_count(2, timeout=LONG_MS)
