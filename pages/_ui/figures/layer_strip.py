@@ -1,5 +1,7 @@
 """A plan at a glance: one square per layer."""
 
+from functools import lru_cache
+
 import plotly.graph_objects as go
 
 from pages._ui.figures.frame import frame, hatch
@@ -13,8 +15,12 @@ HALVES: dict[Part, tuple[float, str]] = {"attention": (0.0, "attn"), "mlp": (0.5
 """Where in a layer's square each part is, from the bottom, and what it is called there."""
 
 
+@lru_cache(maxsize=256)
 def layer_strip(num_layers: int, plan: Plan, palette: Palette = LIGHT) -> go.Figure:
-    """Kept layers plain, removed ones hatched and crossed out, as is the half of a square where an attention (bottom)
+    """The figure is made once for a plan, since a page draws several at each rerun and plotly takes its time: do not
+    change it.
+
+    Kept layers plain, removed ones hatched and crossed out, as is the half of a square where an attention (bottom)
     or MLP (top) goes; an arrow into a layer that stays and takes over the work of others."""
     layers = list(range(num_layers))
     fates = [fate(layer, plan) for layer in layers]
