@@ -62,7 +62,8 @@ class CutCosts:
         progress: Progress | None = None,
         watch: Callable[[Preview], None] = lambda seen: None,
     ) -> Preview:
-        """The change of loss under `plan`; `watch` sees an estimate after each chunk, from two sequences on.
+        """The change of loss under `plan`; `watch` sees an estimate after each chunk, once it rests on
+        FIRST_SEQUENCES sequences.
 
         `fitted`: what Replace edits put in place of blocks. Raises UserError where there are fewer than two sequences,
         a loss is not finite, or the built model could not be the same.
@@ -72,6 +73,7 @@ class CutCosts:
         costs = self._costs(plan)
         progress.stage("scoring the text", sum(costs), "layer runs")
         nll, donor = np.zeros(len(self._tokens)), np.zeros(len(self._tokens))
+        enough = max(2, min(FIRST_SEQUENCES, len(self._tokens)))  # a short text has fewer; one has no error
         seen: list[int] = []
         estimate: Preview | None = None
         for number, found in enumerate(self._losses(plan, fitted)):
@@ -82,7 +84,7 @@ class CutCosts:
                 dtype = str(self._loaded.model.dtype).removeprefix("torch.")
                 raise UserError(f"The loss is not a finite number in {dtype}: load the model in float32.")
             progress.advance(costs[number])
-            if len(seen) >= min(FIRST_SEQUENCES, max(2, len(self._tokens))) and len(seen) > 1:
+            if len(seen) >= enough:
                 estimate = self._estimate(plan, nll[seen], donor[seen], self._tokens[seen], begun)
                 watch(estimate)
         if estimate is None:

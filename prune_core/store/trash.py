@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 
 from prune_core.schema.errors import UserError
 from prune_core.store import catalogue, database, jobs
@@ -38,7 +39,8 @@ def empty(store: Store) -> int:
     """Destroy what is in the trash, for good; returns how many runs."""
     gone: list[Entry] = deleted(store)
     for one in gone:
-        shutil.rmtree(store.home / "trash" / one.id, ignore_errors=True)  # it may be gone by half
+        with suppress(FileNotFoundError):  # an attempt that was cut short had got this far
+            shutil.rmtree(store.home / "trash" / one.id)
         with database.transaction(store.home) as rows:
             rows.execute("DELETE FROM runs WHERE id = ?", (one.id,))
             rows.execute("DELETE FROM jobs WHERE id = ?", (one.id,))
